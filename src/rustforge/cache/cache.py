@@ -1,0 +1,884 @@
+"""The cache."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+
+from rustforge import codec
+from rustforge.cache.entry import HEADER_BYTES, is_lease, window_of
+from rustforge.cache.lock import Lock
+from rustforge.cache.rate_limit import RateLimit
+from rustforge.cache.remember import Flights, Plan
+from rustforge.cache.scripts import ADD, GCRA, INCREMENT, TOUCH
+from rustforge.cache.store import UNAVAILABLE, EntryStore, WhenUnavailable, new_version
+from rustforge.cache.watch import Watcher
+from rustforge.clock import milliseconds
+from rustforge.errors import (
+    CacheDecodeError,
+    CacheEncodeError,
+    CacheError,
+    InvalidArgumentError,
+    InvalidTypeError,
+    RedisError,
+    RedisReplyError,
+)
+from rustforge.keys import KeySpace
+from rustforge.redis import RedisClient, connect, escape_glob
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+
+    from rustforge.cache.near import NearCache
+    from rustforge.cache.statistics import CacheStatistics
+    from rustforge.types import Duration
+
+__all__ = ["Cache"]
+
+T = TypeVar("T")
+
+_logger = logging.getLogger(__name__)
+_MARK = b"\xff"
+_CHUNK = 1_000
+_INT64 = 1 << 63
+
+
+class Cache:
+    """An async cache with typed values, on Redis, Valkey or in this process.
+
+    Make one with [`Cache.connect`][rustforge.cache.Cache.connect]. One object serves all tasks of an event loop over
+    one connection, and the commands of concurrent tasks travel together.
+
+    Every method raises [`RedisConnectionError`][rustforge.errors.RedisConnectionError] or
+    [`RedisTimeoutError`][rustforge.errors.RedisTimeoutError] when Redis does not serve it, unless it says otherwise
+    for `when_unavailable="compute"`; and
+    [`InvalidArgumentError`][rustforge.errors.InvalidArgumentError], which is a `ValueError`, for an unusable key or
+    time to live.
+    """
+
+    def __init__(
+        self,
+        client: RedisClient,
+        *,
+        prefix: str | None = None,
+        near: NearCache | None = None,
+        compress_above: int | None = None,
+        when_unavailable: WhenUnavailable = "raise",
+    ) -> None:
+        """Use a connection that somebody else opens and closes; see `connect` for the other arguments."""
+        self._keys = KeySpace(prefix)
+        self._store = EntryStore(
+            client, self._keys, near=near, compress_above=compress_above, when_unavailable=when_unavailable
+        )
+        self._client = client
+        self._watcher = Watcher(client)
+        self._flights = Flights(self._store, self._watcher)
+        self._closed = False
+        self._owns_client = False
+
+    @classmethod
+    def connect(
+        cls,
+        url: str,
+        *,
+        prefix: str | None = None,
+        near: NearCache | None = None,
+        compress_above: int | None = None,
+        when_unavailable: WhenUnavailable = "raise",
+    ) -> _Connecting:
+        """Connect to Redis.
+
+        Use the result with `async with`, or `await` it and call `aclose()` at the end.
+
+        Args:
+            url: `memory://`, `redis://host:6379/0`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`;
+                see [`RedisUrl.parse`][rustforge.redis.RedisUrl.parse].
+            prefix: Put before every key with a colon, so that applications can share a server. `None` leaves keys as
+                they are.
+            near: Also keep values in this process, coherent by the server's notices; see
+                [`NearCache`][rustforge.cache.NearCache].
+            compress_above: Compress values (zlib) of more than so many bytes; `None` never does.
+            when_unavailable: `"raise"` raises when Redis does not serve. `"compute"` goes on without it: reads miss,
+                `remember` computes, `set` and its kin do nothing; after five failures in a row Redis is left alone
+                for five seconds at a time. What must not be pretended raises all the same: deletions, counters,
+                `add`, `pull`, `touch`, locks and rate limits.
+
+        Raises:
+            ConfigurationError: The URL is not understood.
+            RedisConnectionError: The server cannot be reached, or refused the password.
+            RedisTimeoutError: It did not answer in time.
+
+        Example:
+            ```python
+            async with Cache.connect("memory://", prefix="shop") as cache:
+                await cache.set("greeting", "hello")
+            ```
+        """
+        return _Connecting(
+            cls,
+            url,
+            {
+                "prefix": prefix,
+                "near": near,
+                "compress_above": compress_above,
+                "when_unavailable": when_unavailable,
+            },
+        )
+
+    @property
+    def prefix(self) -> str | None:
+        """What stands before every key."""
+        return self._keys.prefix
+
+    @property
+    def client(self) -> RedisClient:
+        """The connection, for commands that the cache does not have."""
+        return self._client
+
+    def statistics(self) -> CacheStatistics:
+        """Return the counters of this object; they go on counting."""
+        return self._store.statistics
+
+    # -- text ----------------------------------------------------------------------------------------------------
+
+    async def get(self, key: str) -> str | None:
+        """Read a text.
+
+        Returns:
+            The text, or `None` where there is none. A JSON value comes back as its JSON text.
+
+        Raises:
+            CacheDecodeError: The value is not UTF-8 text.
+        """
+        raw = await self._read(self._keys.value(key))
+        return None if raw is None else self._text(key, raw)
+
+    async def set(self, key: str, value: str) -> None:
+        """Store a text without expiry, replacing what was there and its time to live.
+
+        Raises:
+            InvalidTypeError: The value is not a `str`; use `set_json` for others.
+        """
+        await self._write(self._keys.value(key), _encode_text(key, value), 0)
+
+    async def set_ex(self, key: str, value: str, ttl: Duration) -> None:
+        """Store a text with a time to live.
+
+        Args:
+            key: The key.
+            value: The text.
+            ttl: Seconds as a number, or a `timedelta`; more than zero.
+        """
+        await self._write(self._keys.value(key), _encode_text(key, value), milliseconds(ttl))
+
+    async def delete(self, key: str) -> bool:
+        """Remove a value. A computation of it that is under way is not stored any more.
+
+        Returns:
+            Whether there was one. After a lost connection the removal is repeated, and this can be `False` although
+            the first try removed it.
+        """
+        full = self._keys.value(key)
+        self._changing(full)
+        return bool(await self._client.unlink([full]))
+
+    async def forget(self, key: str) -> bool:
+        """Do what `delete` does; the name reads well beside `remember`."""
+        return await self.delete(key)
+
+    async def has(self, key: str) -> bool:
+        """Tell whether there is a value."""
+        full = self._keys.value(key)
+        try:
+            count, start = await self._pair(("EXISTS", full), ("GETRANGE", full, 0, HEADER_BYTES - 1))
+        except UNAVAILABLE as error:
+            self._store.unavailable(error)
+            return False
+        if not count or is_lease(start):
+            return False
+        return not window_of_tags(start) or await self._read(full, count_it=False) is not None
+
+    async def pull(self, key: str) -> str | None:
+        """Read a text and remove it, in one step."""
+        full = self._keys.value(key)
+        self._changing(full)
+        raw = await self._client.call("GETDEL", full)
+        if raw is not None and raw[:1] == _MARK:
+            raw = await self._store.open_entry(raw)
+        return None if raw is None else self._text(key, raw)
+
+    async def add(self, key: str, value: str, ttl: Duration | None = None) -> bool:
+        """Store a text only where there is no value.
+
+        Args:
+            key: The key.
+            value: The text.
+            ttl: Seconds as a number, or a `timedelta`; `None` for no expiry.
+
+        Returns:
+            Whether it was stored.
+        """
+        full, raw = self._keys.value(key), self._store.pack_plain(_encode_text(key, value))
+        life = 0 if ttl is None else milliseconds(ttl)
+        self._changing(full)
+        return bool(await self._client.run(ADD, [full], [raw, life]))
+
+    # -- time to live --------------------------------------------------------------------------------------------
+
+    async def ttl(self, key: str) -> int | None:
+        """Return the seconds that a value has left, rounded up.
+
+        A value that `remember` keeps beyond its time to live has 0 left in that stale window.
+
+        Returns:
+            `None` where there is no value, or it has no expiry; [`expires`][rustforge.cache.Cache.expires] tells
+            them apart.
+        """
+        left = await self._left(key)
+        return None if left is None or left < 0 else -(-left // 1000)
+
+    async def expires(self, key: str) -> bool | None:
+        """Tell whether a value has an expiry; `None` where there is no value."""
+        left = await self._left(key)
+        return None if left is None else left >= 0
+
+    async def touch(self, key: str, ttl: Duration | None) -> bool:
+        """Give a value a new time to live.
+
+        Args:
+            key: The key.
+            ttl: Seconds as a number, or a `timedelta`; `None` takes the expiry away.
+
+        Returns:
+            Whether there was a value.
+        """
+        full = self._keys.value(key)
+        life = 0 if ttl is None else milliseconds(ttl)
+        if self._store.near is not None:
+            self._store.near.discard(full)
+        return bool(await self._client.run(TOUCH, [full], [life], retry=True))
+
+    # -- typed JSON ----------------------------------------------------------------------------------------------
+
+    @overload
+    async def get_json(self, key: str, type: type[T]) -> T | None: ...  # noqa: A002
+
+    @overload
+    async def get_json(self, key: str, type: Any = None) -> Any: ...  # noqa: A002
+
+    async def get_json(self, key: str, type: Any = None) -> Any:  # noqa: A002
+        """Read a value as a type.
+
+        Args:
+            key: The key.
+            type: Anything that `pydantic.TypeAdapter` takes; `None` gives plain JSON.
+
+        Returns:
+            The value, or `None` where there is none.
+
+        Raises:
+            CacheDecodeError: The value is not JSON, or does not fit the type.
+        """
+        raw = await self._read(self._keys.value(key))
+        return None if raw is None else self._decode(key, raw, type)
+
+    async def set_json(self, key: str, value: object, *, tags: Iterable[str] = ()) -> None:
+        """Store a value as JSON without expiry.
+
+        Args:
+            key: The key.
+            value: Anything that pydantic can write as JSON.
+            tags: Names by which [`invalidate_tags`][rustforge.cache.Cache.invalidate_tags] removes it.
+
+        Raises:
+            CacheEncodeError: The value has a part that JSON cannot hold.
+        """
+        await self._write(self._keys.value(key), _encode_json(key, value), 0, tags)
+
+    async def set_json_ex(self, key: str, value: object, ttl: Duration, *, tags: Iterable[str] = ()) -> None:
+        """Store a value as JSON with a time to live.
+
+        Args:
+            key: The key.
+            value: Anything that pydantic can write as JSON.
+            ttl: Seconds as a number, or a `timedelta`; more than zero.
+            tags: Names by which [`invalidate_tags`][rustforge.cache.Cache.invalidate_tags] removes it.
+
+        Raises:
+            CacheEncodeError: The value has a part that JSON cannot hold.
+        """
+        await self._write(self._keys.value(key), _encode_json(key, value), milliseconds(ttl), tags)
+
+    # -- remember ------------------------------------------------------------------------------------------------
+
+    @overload
+    async def remember(
+        self,
+        key: str,
+        ttl: Duration,
+        factory: Callable[[], Awaitable[T]],
+        type: Any = None,  # noqa: A002
+        *,
+        stale: Duration | None = None,
+        patience: Duration | None = 0,
+        early: float = 0.0,
+        jitter: float = 0.0,
+        tags: Iterable[str] = (),
+        lease: Duration = 10,
+    ) -> T: ...
+
+    @overload
+    async def remember(
+        self,
+        key: str,
+        ttl: Duration,
+        factory: Callable[[], T],
+        type: Any = None,  # noqa: A002
+        *,
+        stale: Duration | None = None,
+        patience: Duration | None = 0,
+        early: float = 0.0,
+        jitter: float = 0.0,
+        tags: Iterable[str] = (),
+        lease: Duration = 10,
+    ) -> T: ...
+
+    async def remember(
+        self,
+        key: str,
+        ttl: Duration,
+        factory: Callable[[], Any],
+        type: Any = None,  # noqa: A002
+        *,
+        stale: Duration | None = None,
+        patience: Duration | None = 0,
+        early: float = 0.0,
+        jitter: float = 0.0,
+        tags: Iterable[str] = (),
+        lease: Duration = 10,
+    ) -> Any:
+        """Return a cached value, or compute and store it.
+
+        However many callers miss at the same time, in this process and in others, the factory runs once: one process
+        takes a lease and all others wait for its result. When that process dies, its lease ends and one of the
+        waiters takes over. A `delete` or `set` while the factory runs wins over its result.
+
+        The value goes through JSON even for the caller whose factory made it, so the first call returns what later
+        ones do.
+
+        Args:
+            key: The key.
+            ttl: How long the value is fresh: seconds as a number, or a `timedelta`; more than zero.
+            factory: An async or plain function without arguments. `None` is a value like others. It runs in a task of
+                its own, with the context variables of the first caller. When it raises, every waiting caller gets
+                that exception, and nothing is stored.
+            type: The value's type, as `pydantic.TypeAdapter` takes it. When left out, the factory's return annotation
+                is used; without one, the value is plain JSON. A stored value that does not fit the type any more is
+                computed again.
+            stale: How much longer to keep the value after `ttl`, to be served while a new one is computed, and when
+                the factory fails.
+            patience: With `stale`: how long to wait for the new value before the stale one is served. 0 serves the
+                stale one at once and refreshes in the background; `None` waits until the factory ends.
+            early: Refresh in the background before the value expires, at a random time that is the earlier the longer
+                the factory takes; 1.0 is a good value, 0.0 turns it off.
+            jitter: Cut up to this share (0.0 to 1.0) off the time to live at random, so that values stored together
+                do not expire together.
+            tags: Names by which [`invalidate_tags`][rustforge.cache.Cache.invalidate_tags] removes the value.
+            lease: How long a process may be silent before others take over its computation; it is renewed every third
+                of this for as long as the factory runs.
+
+        Returns:
+            The value, as `type`.
+
+        Raises:
+            CacheEncodeError: The factory's value is not JSON, or does not fit the type; nothing is stored.
+            CacheError: The factory asked for its own key.
+        """
+        return await self._remember(
+            key, milliseconds(ttl), factory, type, stale, patience, early, jitter, tags, lease
+        )
+
+    @overload
+    async def remember_forever(
+        self,
+        key: str,
+        factory: Callable[[], Awaitable[T]],
+        type: Any = None,  # noqa: A002
+        *,
+        tags: Iterable[str] = (),
+        lease: Duration = 10,
+    ) -> T: ...
+
+    @overload
+    async def remember_forever(
+        self,
+        key: str,
+        factory: Callable[[], T],
+        type: Any = None,  # noqa: A002
+        *,
+        tags: Iterable[str] = (),
+        lease: Duration = 10,
+    ) -> T: ...
+
+    async def remember_forever(
+        self,
+        key: str,
+        factory: Callable[[], Any],
+        type: Any = None,  # noqa: A002
+        *,
+        tags: Iterable[str] = (),
+        lease: Duration = 10,
+    ) -> Any:
+        """Return a cached value, or compute and store it without expiry.
+
+        Args:
+            key: The key.
+            factory: As in [`remember`][rustforge.cache.Cache.remember].
+            type: As in `remember`.
+            tags: As in `remember`.
+            lease: As in `remember`.
+        """
+        return await self._remember(key, 0, factory, type, None, 0, 0.0, 0.0, tags, lease)
+
+    async def _remember(
+        self,
+        key: str,
+        ttl: int,
+        factory: Callable[[], Any],
+        type: Any,  # noqa: A002
+        stale: Duration | None,
+        patience: Duration | None,
+        early: float,
+        jitter: float,
+        tags: Iterable[str],
+        lease: Duration,
+    ) -> Any:
+        full = self._keys.value(key)
+        if type is None:
+            type = codec.return_type(factory)  # noqa: A001
+        if not tags and not early and stale is None:
+            raw = await self._store.fetch(full)
+            if raw is not None and raw[:1] != _MARK:
+                try:
+                    value = codec.decoder(type)(raw)
+                except ValueError:
+                    pass  # the flight says why, and computes anew
+                else:
+                    self._store.statistics.hits += 1
+                    return value
+        if not callable(factory):
+            msg = f"factory must be a function without arguments, not {factory!r}"
+            raise InvalidTypeError(msg)
+        for name, share, most in (("early", early, 100.0), ("jitter", jitter, 1.0)):
+            if isinstance(share, bool) or not 0.0 <= share <= most:
+                msg = f"{name} must be a number from 0 to {most:g}, not {share!r}"
+                raise InvalidArgumentError(msg)
+        return await self._flights.remember(
+            Plan(
+                key=key,
+                full=full,
+                factory=factory,
+                type=type,
+                ttl=ttl,
+                window=0 if stale is None else milliseconds(stale, "stale"),
+                patience=patience if patience is None or patience == 0 else milliseconds(patience, "patience") / 1000,
+                early=early,
+                jitter=jitter,
+                tags=_tags(tags),
+                lease=milliseconds(lease, "lease"),
+            )
+        )
+
+    # -- counters ------------------------------------------------------------------------------------------------
+
+    async def increment(self, key: str, by: int = 1, *, ttl: Duration | None = None) -> int:
+        """Add to a counter, atomically; a missing one starts at 0.
+
+        Args:
+            key: The key.
+            by: What to add; may be negative.
+            ttl: Time to live for a counter that this call creates; an existing one keeps its own.
+
+        Returns:
+            The new value.
+
+        Raises:
+            CacheError: The value there is not an integer, or the result would leave 64 bits.
+            RedisOutcomeUnknownError: The connection was lost midway; the counter may or may not have moved.
+        """
+        full = self._keys.value(key)
+        if not isinstance(by, int) or isinstance(by, bool):
+            msg = f"by must be an int, not {by.__class__.__name__}"
+            raise InvalidTypeError(msg)
+        if not -_INT64 <= by < _INT64:
+            msg = f"by must fit into 64 bits, not {by}"
+            raise InvalidArgumentError(msg)
+        life = 0 if ttl is None else milliseconds(ttl)
+        if self._store.near is not None:
+            self._store.near.discard(full)
+        try:
+            if not life:
+                try:
+                    return int(await self._client.call("INCRBY", full, by))
+                except RedisReplyError as error:
+                    if "integer" not in str(error):
+                        raise
+            # Perhaps a lease stands there, which counts as no value; the script sees to that.
+            return int(await self._client.run(INCREMENT, [full], [by, life]))
+        except RedisReplyError as error:
+            if "integer" in str(error) or "overflow" in str(error):
+                msg = f"{key!r} cannot be incremented by {by}: {error}"
+                raise CacheError(msg) from error
+            raise
+
+    async def decrement(self, key: str, by: int = 1, *, ttl: Duration | None = None) -> int:
+        """Subtract from a counter; see [`increment`][rustforge.cache.Cache.increment]."""
+        if isinstance(by, int) and not isinstance(by, bool):
+            by = -by
+        return await self.increment(key, by, ttl=ttl)
+
+    # -- bulk ----------------------------------------------------------------------------------------------------
+
+    async def many(self, keys: Iterable[str]) -> list[str | None]:
+        """Read many texts at once.
+
+        Returns:
+            For each key in order its text, or `None`.
+        """
+        names = _names(keys)
+        found = await self._read_many(names)
+        return [None if raw is None else self._text(key, raw) for key, raw in zip(names, found, strict=True)]
+
+    async def put_many(self, mapping: Mapping[str, str], ttl: Duration | None = None) -> None:
+        """Store many texts at once.
+
+        Args:
+            mapping: Texts by key.
+            ttl: Seconds as a number, or a `timedelta`; `None` for no expiry.
+        """
+        await self._write_many({key: _encode_text(key, value) for key, value in mapping.items()}, ttl)
+
+    @overload
+    async def many_json(self, keys: Iterable[str], type: type[T]) -> list[T | None]: ...  # noqa: A002
+
+    @overload
+    async def many_json(self, keys: Iterable[str], type: Any = None) -> list[Any]: ...  # noqa: A002
+
+    async def many_json(self, keys: Iterable[str], type: Any = None) -> list[Any]:  # noqa: A002
+        """Read many values as a type.
+
+        Returns:
+            For each key in order its value, or `None`.
+
+        Raises:
+            CacheDecodeError: One of the values does not fit the type; the error names its key.
+        """
+        names = _names(keys)
+        found = await self._read_many(names)
+        return [None if raw is None else self._decode(key, raw, type) for key, raw in zip(names, found, strict=True)]
+
+    async def put_many_json(self, mapping: Mapping[str, object], ttl: Duration | None = None) -> None:
+        """Store many values as JSON.
+
+        Args:
+            mapping: Values by key.
+            ttl: Seconds as a number, or a `timedelta`; `None` for no expiry.
+        """
+        await self._write_many({key: _encode_json(key, value) for key, value in mapping.items()}, ttl)
+
+    # -- invalidation --------------------------------------------------------------------------------------------
+
+    async def flush_prefix(self, prefix: str) -> int:
+        """Remove every value whose key starts with a text.
+
+        Counters and whatever else has such a key go too: `flush_prefix("article:")` also removes `article:views:7`.
+        Redis is never blocked: keys are found and removed a slice at a time, on every node of a cluster. Values
+        stored while it runs may stay.
+
+        Args:
+            prefix: The start of the keys, taken literally: `*`, `?` and `[` mean themselves.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            InvalidArgumentError: The prefix is empty; `flush_all` says what that would do.
+        """
+        start = self._keys.value(prefix)
+        return await self._flush(start)
+
+    async def flush_all(self) -> int:
+        """Remove every value of this cache: all keys under its prefix, or without one, all keys of the database.
+
+        Returns:
+            How many were removed.
+        """
+        return await self._flush(self._keys.all_values)
+
+    async def invalidate_tags(self, *tags: str) -> None:
+        """Make every value that carries one of these tags a miss.
+
+        It takes one command for each tag, whatever the number of values; they are freed when their time to live ends.
+
+        Args:
+            *tags: The tags.
+        """
+        names = set(_tags(tags))
+        self._flights.detach_all(lambda _, carried: not names.isdisjoint(carried))
+        full = [self._keys.tag(name) for name in names]
+        for key in full:
+            if self._store.near is not None:
+                self._store.near.discard(key)
+        for answer in await self._client.pipeline(
+            [("SET", key, new_version(), "XX", "KEEPTTL") for key in full], retry=True
+        ):
+            if isinstance(answer, Exception):
+                raise answer
+
+    # -- coordination --------------------------------------------------------------------------------------------
+
+    def lock(self, name: str, *, lease: Duration = 30, wait: Duration | None = None) -> Lock:
+        """Make a lock across processes; `async with` takes and releases it.
+
+        Args:
+            name: The lock's name; locks do not collide with values.
+            lease: How long a silent owner keeps the lock; it is renewed every third of this.
+            wait: How long to wait for another owner; 0 does not wait, `None` waits for as long as it takes.
+        """
+        return Lock(self._client, self._watcher, name, self._keys.lock(name), lease, wait)
+
+    async def rate_limit(self, key: str, limit: int, per: Duration, *, cost: int = 1) -> RateLimit:
+        """Count a call against a limit.
+
+        Calls are spread by the generic cell rate algorithm (GCRA, ITU-T I.371): up to `limit` at once, then one each
+        `per / limit`. There is no window whose border lets twice the limit through, and one key holds all state.
+
+        Args:
+            key: Who or what is limited, such as `"login:203.0.113.7"`.
+            limit: How many calls are allowed `per` period; at least 1.
+            per: The period: seconds as a number, or a `timedelta`.
+            cost: How many calls this one counts for; from 1 to `limit`.
+
+        Returns:
+            The decision, which is true when the call is allowed.
+        """
+        for name, number in (("limit", limit), ("cost", cost)):
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                msg = f"{name} must be an int of at least 1, not {number!r}"
+                raise InvalidArgumentError(msg)
+        if cost > limit:
+            msg = f"cost {cost} is above the limit {limit}, so the call would never be allowed"
+            raise InvalidArgumentError(msg)
+        full = self._keys.rate(key)
+        answer: list[int] = await self._client.run(GCRA, [full], [limit, milliseconds(per, "per"), cost])
+        allowed, remaining, retry_after, reset_after = answer
+        return RateLimit(bool(allowed), limit, remaining, retry_after / 1e6, reset_after / 1e6)
+
+    # -- life cycle ----------------------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Cancel refreshes that are under way, and close the connection if this cache opened it."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._flights.aclose()
+        self._watcher.close()
+        self._store.close()
+        if self._owns_client:
+            await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the cache."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close."""
+        await self.aclose()
+
+    # -- inside --------------------------------------------------------------------------------------------------
+
+    async def _read(self, full: str, *, count_it: bool = True) -> bytes | None:
+        """Read a payload."""
+        raw = await self._store.fetch(full)
+        if raw is not None and raw[:1] == _MARK:
+            raw = await self._store.open_entry(raw)
+        if count_it:
+            self._count(raw)
+        return raw
+
+    async def _read_many(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Read payloads, a bounded number at a time."""
+        full = [self._keys.value(key) for key in keys]
+        found: list[bytes | None] = []
+        if self._store.refuses():
+            return [None] * len(full)
+        try:
+            for start in range(0, len(full), _CHUNK):
+                found += await self._client.mget(full[start : start + _CHUNK])
+        except UNAVAILABLE as error:
+            self._store.unavailable(error)
+            return [None] * len(full)
+        for index, raw in enumerate(found):
+            if raw is not None and raw[:1] == _MARK:
+                found[index] = await self._store.open_entry(raw)
+            self._count(found[index])
+        return found
+
+    def _count(self, raw: bytes | None) -> None:
+        if raw is None:
+            self._store.statistics.misses += 1
+        else:
+            self._store.statistics.hits += 1
+
+    async def _write(self, full: str, payload: bytes, life: int, tags: Iterable[str] = ()) -> None:
+        """Store a payload; `life` in milliseconds, 0 for ever."""
+        names = _tags(tags)
+        self._changing(full)
+        if self._store.refuses():
+            return
+        try:
+            raw = await self._store.pack(payload, life, names)
+            await self._client.call(*_set(full, raw, life), retry=True)
+        except UNAVAILABLE as error:
+            self._store.unavailable(error)
+
+    async def _write_many(self, payloads: Mapping[str, bytes], ttl: Duration | None) -> None:
+        life = 0 if ttl is None else milliseconds(ttl)
+        commands = []
+        for key, payload in payloads.items():
+            full = self._keys.value(key)
+            self._changing(full)
+            commands.append(_set(full, self._store.pack_plain(payload), life))
+        if self._store.refuses():
+            return
+        try:
+            for start in range(0, len(commands), _CHUNK):
+                for answer in await self._client.pipeline(commands[start : start + _CHUNK], retry=True):
+                    if isinstance(answer, Exception):
+                        raise answer
+        except UNAVAILABLE as error:
+            self._store.unavailable(error)
+
+    def _changing(self, full: str) -> None:
+        """Let nobody in this process see the old value, or join a computation of it, from now on."""
+        if self._store.near is not None:
+            self._store.near.discard(full)
+        self._flights.detach(full)
+
+    async def _flush(self, start: str) -> int:
+        if self._store.near is not None:
+            self._store.near.clear()
+        self._flights.detach_all(lambda full, _: full.startswith(start))
+        removed = 0
+        async for keys in self._client.scan(match=f"{escape_glob(start)}*".encode()):
+            removed += await self._client.unlink(keys)
+        return removed
+
+    async def _left(self, key: str) -> int | None:
+        """Return the milliseconds until a value is not fresh any more, -1 without expiry, `None` without a value."""
+        full = self._keys.value(key)
+        try:
+            left, start = await self._pair(("PTTL", full), ("GETRANGE", full, 0, HEADER_BYTES - 1))
+        except UNAVAILABLE as error:
+            self._store.unavailable(error)
+            return None
+        if left == -2 or is_lease(start):  # noqa: PLR2004 - PTTL's "missing"
+            return None
+        return max(0, left - window_of(start)) if left >= 0 else -1
+
+    async def _pair(self, first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
+        answers = await self._client.pipeline([first, second], retry=True)
+        for answer in answers:
+            if isinstance(answer, RedisReplyError):
+                raise answer
+        return answers
+
+    def _text(self, key: str, raw: bytes) -> str:
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            msg = f"the value of {key!r} is not UTF-8 text; something else than this cache wrote it"
+            raise CacheDecodeError(key, msg) from None
+
+    def _decode(self, key: str, raw: bytes, type: Any) -> Any:  # noqa: A002
+        try:
+            return codec.decode(raw, type)
+        except codec.DecodeError as error:
+            msg = f"the value of {key!r} {error}"
+            raise CacheDecodeError(key, msg) from None
+
+
+class _Connecting:
+    """What `Cache.connect` returns: awaitable, and an async context manager."""
+
+    def __init__(self, kind: type[Cache], url: str, options: dict[str, Any]) -> None:
+        self._kind = kind
+        self._url = url
+        self._options = options
+        self._cache: Cache | None = None
+
+    def __await__(self) -> Generator[Any, None, Cache]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Cache:
+        self._cache = await self._open()
+        return self._cache
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._cache is not None:
+            await self._cache.aclose()
+
+    async def _open(self) -> Cache:
+        client = connect(self._url)
+        cache = self._kind(client, **self._options)
+        cache._owns_client = True  # noqa: SLF001 - the two classes are one
+        try:
+            await client.open()
+        except RedisError as error:
+            if self._options["when_unavailable"] != "compute":
+                await cache.aclose()
+                raise
+            _logger.error("Redis cannot be used; starting without cache: %s", error)  # noqa: TRY400
+        return cache
+
+
+def window_of_tags(start: bytes) -> bool:
+    """Tell whether a stored value has a header, so that only its tags can say whether it counts."""
+    return start[:1] == _MARK
+
+
+def _set(full: str, raw: bytes, life: int) -> tuple[Any, ...]:
+    return ("SET", full, raw, "PX", life) if life else ("SET", full, raw)
+
+
+def _encode_text(key: str, value: str) -> bytes:
+    if not isinstance(value, str):
+        msg = f"the value of {key!r} must be a str, not {value.__class__.__name__}; use set_json for other types"
+        raise InvalidTypeError(msg)
+    try:
+        return value.encode()
+    except UnicodeEncodeError as error:
+        msg = f"the value of {key!r} cannot be written as UTF-8: {error.reason}"
+        raise CacheEncodeError(key, msg) from error
+
+
+def _encode_json(key: str, value: object) -> bytes:
+    try:
+        return codec.encode(value)
+    except codec.EncodeError as error:
+        msg = f"the value of {key!r} cannot be stored: {error}"
+        raise CacheEncodeError(key, msg) from error
+
+
+def _names(keys: Iterable[str]) -> list[str]:
+    if isinstance(keys, str):
+        msg = f"keys must be several keys, such as [{keys!r}], not one str"
+        raise InvalidTypeError(msg)
+    return list(keys)
+
+
+def _tags(tags: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(tags, str):
+        msg = f"tags must be several names, such as [{tags!r}], not one str"
+        raise InvalidTypeError(msg)
+    return tuple(dict.fromkeys(tags))

@@ -1,0 +1,103 @@
+"""How a cached value stands in Redis.
+
+Most values are stored as they are: text, or JSON. A value that needs more carries a header, which starts with the
+byte 0xFF; since no UTF-8 text has that byte, the two cannot be confused.
+
+    0xFF | flags | lease owner (16) | lease end (13) | window (13) | cost (9) | id (8) | tags (JSON) | 0xFF | payload
+
+All numbers are decimal milliseconds, so that Lua reads them. An entry that is only a lease, taken by the process that
+computes a missing value, ends after the lease's end. Because the lease stands in the value's own key, whatever
+removes or replaces the value also takes the lease away, and a computation that was overtaken cannot store its
+outdated result.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import zlib
+from dataclasses import dataclass, field
+
+__all__ = ["HEADER_BYTES", "NO_OWNER", "Entry", "identity", "is_lease", "window_of"]
+
+_MARK = 0xFF
+_LEASE, _COMPRESSED, _SOFT = 1, 2, 4
+_OWNER = slice(2, 18)
+_END = slice(18, 31)
+_WINDOW = slice(31, 44)
+_COST = slice(44, 53)
+_MAX_COST = 999_999_999
+_ID = slice(53, 61)
+HEADER_BYTES = 61
+"""The length of the part of the header that has a fixed place."""
+NO_OWNER = b"0" * 16
+"""What stands for an owner where nobody holds the lease."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """One stored value.
+
+    Attributes:
+        payload: The text or JSON.
+        window: Milliseconds that the value is kept beyond its time to live, to be served while it is recomputed.
+        cost: Milliseconds that computing it took.
+        tags: The tags with the version that each had.
+        soft: Whether the entry carries window, cost and tags.
+    """
+
+    payload: bytes
+    window: int = 0
+    cost: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
+    soft: bool = False
+
+    @classmethod
+    def parse(cls, raw: bytes) -> Entry | None:
+        """Read what Redis holds; `None` for a lease without a value, and for a header that is not understood."""
+        if not raw or raw[0] != _MARK:
+            return cls(raw)
+        flags = raw[1] if len(raw) > 1 else _LEASE
+        if flags & _LEASE:
+            return None
+        try:
+            tags_end = raw.index(_MARK, HEADER_BYTES)
+            payload = raw[tags_end + 1 :]
+            if flags & _COMPRESSED:
+                payload = zlib.decompress(payload)
+            tags = json.loads(raw[HEADER_BYTES:tags_end]) if tags_end > HEADER_BYTES else {}
+            return cls(payload, int(raw[_WINDOW]), int(raw[_COST]), tags, bool(flags & _SOFT))
+        except (ValueError, zlib.error):
+            return None
+
+    def pack(self, compress_above: int | None) -> bytes:
+        """Write the entry; a payload longer than `compress_above` bytes is compressed where that makes it smaller."""
+        payload, flags = self.payload, _SOFT if self.soft else 0
+        if compress_above is not None and len(payload) > compress_above:
+            smaller = zlib.compress(payload, 1)
+            if len(smaller) + HEADER_BYTES < len(payload):
+                payload, flags = smaller, flags | _COMPRESSED
+        if not flags:
+            return payload
+        tags = json.dumps(self.tags, separators=(",", ":")).encode() if self.tags else b""
+        cost = min(self.cost, _MAX_COST)
+        head = b"\xff%c%b%013d%013d%09d%b" % (flags, NO_OWNER, 0, self.window, cost, secrets.token_hex(4).encode())
+        return head + tags + b"\xff" + payload
+
+
+def is_lease(start: bytes) -> bool:
+    """Tell whether the first two bytes of a stored value say that it is only a lease."""
+    return len(start) > 1 and start[0] == _MARK and bool(start[1] & _LEASE)
+
+
+def window_of(header: bytes) -> int:
+    """Read the window out of a header; 0 where the value has none."""
+    return int(header[_WINDOW]) if len(header) >= HEADER_BYTES and header[0] == _MARK and header[1] & _SOFT else 0
+
+
+def identity(raw: bytes) -> str:
+    """Name one stored value as the `LEASE` script does: by the id in its header, or by the SHA-1 of all of it."""
+    if len(raw) >= HEADER_BYTES and raw[0] == _MARK and raw[1] & _SOFT:
+        return raw[_ID].decode()
+    return hashlib.sha1(raw, usedforsecurity=False).hexdigest()

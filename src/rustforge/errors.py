@@ -1,0 +1,140 @@
+"""Every error that Rustforge raises, under one root.
+
+Catch [`RustforgeError`][rustforge.errors.RustforgeError] for all of them. The Redis errors also derive from
+the built-in exception of their kind (`ConnectionError`, `TimeoutError`), so code that knows only those works too.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BootError",
+    "CacheDecodeError",
+    "CacheEncodeError",
+    "CacheError",
+    "ConfigurationError",
+    "InvalidArgumentError",
+    "InvalidTypeError",
+    "LockLostError",
+    "LockTimeoutError",
+    "RedisAuthenticationError",
+    "RedisClosedError",
+    "RedisConnectionError",
+    "RedisError",
+    "RedisOutOfMemoryError",
+    "RedisOutcomeUnknownError",
+    "RedisOverloadedError",
+    "RedisReadOnlyError",
+    "RedisReplyError",
+    "RedisTimeoutError",
+    "RustforgeError",
+]
+
+
+class RustforgeError(Exception):
+    """The root of every error that Rustforge raises."""
+
+
+class ConfigurationError(RustforgeError, ValueError):
+    """A setting, URL or option is wrong; the message names it and says what to write instead."""
+
+
+class BootError(RustforgeError):
+    """The application cannot start; the one-line message names the setting and the address."""
+
+
+class InvalidArgumentError(RustforgeError, ValueError):
+    """An argument has a value that cannot be used; the message says which values can."""
+
+
+class InvalidTypeError(InvalidArgumentError, TypeError):
+    """An argument has the wrong type; the message says which types can be used."""
+
+
+class RedisError(RustforgeError):
+    """Redis could not do what was asked."""
+
+
+class RedisConnectionError(RedisError, ConnectionError):
+    """Redis cannot be reached: refused, unknown host, closed by the peer. The command did not run."""
+
+
+class RedisAuthenticationError(RedisConnectionError):
+    """Redis refused the user name or password."""
+
+
+class RedisOutcomeUnknownError(RedisConnectionError):
+    """The connection was lost after the command was sent, so it may or may not have run.
+
+    Raised only for commands that are not idempotent, such as an increment. Idempotent commands are sent again.
+    """
+
+
+class RedisClosedError(RedisConnectionError):
+    """The client was closed, or belongs to another event loop."""
+
+
+class RedisTimeoutError(RedisError, TimeoutError):
+    """Redis did not answer in time. A command that had been sent may still run."""
+
+
+class RedisOverloadedError(RedisError):
+    """More commands are waiting than the client's bound allows. The command was not sent."""
+
+
+class RedisReplyError(RedisError):
+    """Redis answered a command with an error.
+
+    Attributes:
+        code: The first word of the reply, such as `"WRONGTYPE"` or `"ERR"`.
+    """
+
+    def __init__(self, message: str, code: str = "ERR") -> None:
+        """Keep the reply's text and its code."""
+        super().__init__(message)
+        self.code = code
+
+
+class RedisReadOnlyError(RedisReplyError):
+    """The server is a read-only replica: point the URL at the primary, or use a Sentinel or Cluster URL."""
+
+
+class RedisOutOfMemoryError(RedisReplyError):
+    """The server is at its `maxmemory` and evicts nothing: raise it, or set an eviction policy."""
+
+
+class CacheError(RustforgeError):
+    """The cache could not do what was asked."""
+
+
+class CacheDecodeError(CacheError, ValueError):
+    """A cached value is not of the type that was asked for. The message never holds the value.
+
+    Attributes:
+        key: The key as the caller wrote it.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        """Keep the key beside the text."""
+        super().__init__(message)
+        self.key = key
+
+
+class CacheEncodeError(CacheError, TypeError):
+    """A value cannot be written as JSON.
+
+    Attributes:
+        key: The key as the caller wrote it.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        """Keep the key beside the text."""
+        super().__init__(message)
+        self.key = key
+
+
+class LockTimeoutError(CacheError, TimeoutError):
+    """The lock stayed with another owner for the whole time that the caller was willing to wait."""
+
+
+class LockLostError(CacheError):
+    """The lock's lease ran out, or was taken away, while its owner still worked."""

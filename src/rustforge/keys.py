@@ -1,0 +1,98 @@
+"""The name of every key that Rustforge writes to Redis.
+
+A cache with the prefix `shop` keeps the value `article:1` under `shop:article:1`. What it needs beside the values has
+a tilde where values have the colon, so that neither can be mistaken for the other: `shop~tag:...`, `shop~lock:...`,
+`shop~rate:...`.
+"""
+
+from __future__ import annotations
+
+from rustforge.errors import InvalidArgumentError, InvalidTypeError
+
+__all__ = ["MAX_KEY_BYTES", "KeySpace"]
+
+MAX_KEY_BYTES = 1024
+"""The longest key, in bytes of UTF-8, without the prefix."""
+
+_SHORT = MAX_KEY_BYTES // 4
+_FORBIDDEN_IN_PREFIX = frozenset("{}*?[]^\\~\x7f")
+
+
+class KeySpace:
+    """The keys of one prefix.
+
+    Attributes:
+        prefix: The prefix, or `None`: then keys stand in Redis as they are.
+    """
+
+    __slots__ = ("_internal", "_values", "prefix")
+
+    def __init__(self, prefix: str | None) -> None:
+        """Check the prefix.
+
+        Args:
+            prefix: Up to 128 printable characters without blanks, braces, tildes and glob characters; or `None`.
+
+        Raises:
+            InvalidArgumentError: The prefix has a forbidden character, is empty or too long.
+            InvalidTypeError: It is not a string.
+        """
+        if prefix is not None:
+            _require_text(prefix, "prefix")
+            if len(prefix) > 128 or any(char <= " " or char in _FORBIDDEN_IN_PREFIX for char in prefix):  # noqa: PLR2004
+                msg = f"prefix {prefix!r} must be at most 128 characters, without blanks and any of {{}}*?[]^\\~"
+                raise InvalidArgumentError(msg)
+        self.prefix = prefix
+        self._values = "" if prefix is None else f"{prefix}:"
+        self._internal = "~" if prefix is None else f"{prefix}~"
+
+    def value(self, key: str) -> str:
+        """Name the key of a cached value.
+
+        Raises:
+            InvalidArgumentError: The key is empty, longer than 1,024 bytes, not encodable, or (without a prefix)
+                starts with the tilde that marks internal keys.
+            InvalidTypeError: The key is not a string.
+        """
+        if type(key) is str and key and len(key) <= _SHORT and key.isascii() and self.prefix is not None:
+            return self._values + key
+        _require_text(key, "key")
+        if self.prefix is None and key[0] == "~":
+            msg = f"key {key!r} must not start with a tilde where the cache has no prefix"
+            raise InvalidArgumentError(msg)
+        return self._values + key
+
+    @property
+    def all_values(self) -> str:
+        """What the keys of all values start with."""
+        return self._values
+
+    def tag(self, name: str) -> str:
+        """Name the key that holds a tag's version."""
+        _require_text(name, "tag")
+        return f"{self._internal}tag:{name}"
+
+    def lock(self, name: str) -> str:
+        """Name the key of a lock."""
+        _require_text(name, "lock name")
+        return f"{self._internal}lock:{name}"
+
+    def rate(self, name: str) -> str:
+        """Name the key of a rate limit."""
+        _require_text(name, "rate limit key")
+        return f"{self._internal}rate:{name}"
+
+
+def _require_text(text: object, what: str) -> None:
+    """Refuse what cannot be a part of a key."""
+    if not isinstance(text, str):
+        msg = f"{what} must be a str, not {type(text).__name__}"
+        raise InvalidTypeError(msg)
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        msg = f"{what} {text!r} cannot be written as UTF-8: {error.reason}"
+        raise InvalidArgumentError(msg) from error
+    if not 0 < size <= MAX_KEY_BYTES:
+        msg = f"{what} must have 1 to {MAX_KEY_BYTES:,} bytes, not {size:,}; hash long ones"
+        raise InvalidArgumentError(msg)

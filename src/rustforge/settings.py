@@ -1,0 +1,71 @@
+"""Settings from the environment and a `.env` file; the only place that reads them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Settings", "without_credentials"]
+
+
+class Settings(BaseSettings):
+    """What an application sets from outside.
+
+    Each attribute is read from the environment variable of the same name in capitals, else from the file `.env` in
+    the working directory, else it has its default, with which everything runs without a server. Neither `repr()` nor
+    an error message shows a password.
+
+    Example:
+        ```python
+        Settings(redis_url="redis://127.0.0.1:6379/0", debug=True)
+        ```
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    redis_url: str = Field(default="memory://")
+    """`REDIS_URL`: where cache, queues and realtime live; `memory://` keeps them in this process."""
+
+    redis_prefix: str = Field(default="rustforge")
+    """`REDIS_PREFIX`: put before every key, so that applications can share a server."""
+
+    database_url: str = Field(default="sqlite+aiosqlite:///rustforge.db")
+    """`DATABASE_URL`: the SQL database, as an SQLAlchemy URL."""
+
+    storage_url: str = Field(default="file:./storage")
+    """`STORAGE_URL`: where files live: a folder, or an S3 bucket."""
+
+    cdn_base_url: str = Field(default="")
+    """`CDN_BASE_URL`: what public file URLs start with; empty where files are served by the application."""
+
+    mail_url: str = Field(default="log:")
+    """`MAIL_URL`: the SMTP server; `log:` writes mail to the log."""
+
+    debug: bool = Field(default=False)
+    """`DEBUG`: show the text of internal errors to clients. Never in production."""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Show URLs without their credentials."""
+        for name, value in super().__repr_args__():
+            yield name, without_credentials(value) if name is not None and name.endswith("_url") else value
+
+
+def without_credentials(url: str) -> str:
+    """Take the user name, the password and the query, which may hold keys, out of a URL.
+
+    Example:
+        ```python
+        without_credentials("redis://app:secret@cache:6379/0")  # 'redis://cache:6379/0'
+        ```
+    """
+    parts = urlsplit(url)
+    hosts = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=hosts, query="")) if hosts != parts.netloc or parts.query else url

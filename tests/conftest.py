@@ -1,0 +1,49 @@
+"""Fixtures of all tests: real servers of the run's own, and a key prefix for each test that must be empty at its end."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.servers import RedisCluster, RedisServer, talk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """Run one Redis for the whole session; a test that hurts its server starts one of its own."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_cluster() -> Iterator[RedisCluster]:
+    """Run one cluster of three nodes for the whole session."""
+    cluster = RedisCluster()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Give the test a key prefix that no other test has."""
+    return f"t{next(_numbers)}"
+
+
+@pytest.fixture(autouse=True)
+def _no_key_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a key without expiry outside its own prefix, then remove what it left inside."""
+    yield
+    if "redis_server" in request.fixturenames:
+        server: RedisServer = request.getfixturevalue("redis_server")
+        allowed = request.getfixturevalue("prefix") if "prefix" in request.fixturenames else None
+        keys = [line for line in talk(server.port, "KEYS", "*").splitlines() if line and line[0] not in "*$"]
+        leaked = [key for key in keys if allowed is None or not key.startswith(allowed)]
+        talk(server.port, "FLUSHALL")
+        assert leaked == [], f"keys left in Redis: {leaked[:10]}"
