@@ -13,7 +13,7 @@ from rustforge.errors import BootError, ConfigurationError, InvalidArgumentError
 from rustforge.settings import Settings, without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
 __all__ = ["BootContext", "boot"]
 
@@ -32,7 +32,7 @@ class BootContext:
 
 
 @asynccontextmanager
-async def boot(settings: Settings | None = None) -> AsyncIterator[BootContext]:
+async def boot(settings: Settings | None = None) -> AsyncGenerator[BootContext]:
     """Open everything that the settings name, and close it at the end of the block.
 
     Args:

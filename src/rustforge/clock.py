@@ -101,7 +101,7 @@ def milliseconds(duration: Duration, name: str = "ttl") -> int:
         return duration * 1000
     if isinstance(duration, timedelta):
         seconds = duration.total_seconds()
-    elif isinstance(duration, (int, float)) and not isinstance(duration, bool):
+    elif not isinstance(duration, bool) and isinstance(duration, (int, float)):
         seconds = duration
     else:
         msg = f"{name} must be seconds (int or float) or a timedelta, not {type(duration).__name__}"

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rustforge.cache.statistics import CacheStatistics
     from rustforge.types import Duration
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "Connecting"]
 
 T = TypeVar("T")
 
@@ -54,6 +54,9 @@ class Cache:
     for `when_unavailable="compute"`; and
     [`InvalidArgumentError`][rustforge.errors.InvalidArgumentError], which is a `ValueError`, for an unusable key or
     time to live.
+
+    Attributes:
+        owns_client: Whether `aclose` also closes the connection, as it does for one that `connect` opened.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class Cache:
         self._watcher = Watcher(client)
         self._flights = Flights(self._store, self._watcher)
         self._closed = False
-        self._owns_client = False
+        self.owns_client = False
 
     @classmethod
     def connect(
@@ -85,7 +88,7 @@ class Cache:
         near: NearCache | None = None,
         compress_above: int | None = None,
         when_unavailable: WhenUnavailable = "raise",
-    ) -> _Connecting:
+    ) -> Connecting:
         """Connect to Redis.
 
         Use the result with `async with`, or `await` it and call `aclose()` at the end.
@@ -114,7 +117,7 @@ class Cache:
                 await cache.set("greeting", "hello")
             ```
         """
-        return _Connecting(
+        return Connecting(
             cls,
             url,
             {
@@ -196,7 +199,7 @@ class Cache:
             return False
         if not count or is_lease(start):
             return False
-        return not window_of_tags(start) or await self._read(full, count_it=False) is not None
+        return start[:1] != _MARK or await self._read(full, count_it=False) is not None
 
     async def pull(self, key: str) -> str | None:
         """Read a text and remove it, in one step."""
@@ -261,10 +264,10 @@ class Cache:
     # -- typed JSON ----------------------------------------------------------------------------------------------
 
     @overload
-    async def get_json(self, key: str, type: type[T]) -> T | None: ...  # noqa: A002
+    async def get_json(self, key: str, type: type[T]) -> T | None: ...
 
     @overload
-    async def get_json(self, key: str, type: Any = None) -> Any: ...  # noqa: A002
+    async def get_json(self, key: str, type: Any = None) -> Any: ...
 
     async def get_json(self, key: str, type: Any = None) -> Any:  # noqa: A002
         """Read a value as a type.
@@ -317,7 +320,7 @@ class Cache:
         key: str,
         ttl: Duration,
         factory: Callable[[], Awaitable[T]],
-        type: Any = None,  # noqa: A002
+        type: Any = None,
         *,
         stale: Duration | None = None,
         patience: Duration | None = 0,
@@ -333,7 +336,7 @@ class Cache:
         key: str,
         ttl: Duration,
         factory: Callable[[], T],
-        type: Any = None,  # noqa: A002
+        type: Any = None,
         *,
         stale: Duration | None = None,
         patience: Duration | None = 0,
@@ -395,7 +398,16 @@ class Cache:
             CacheError: The factory asked for its own key.
         """
         return await self._remember(
-            key, milliseconds(ttl), factory, type, stale, patience, early, jitter, tags, lease
+            key,
+            milliseconds(ttl),
+            factory,
+            type,
+            stale=stale,
+            patience=patience,
+            early=early,
+            jitter=jitter,
+            tags=tags,
+            lease=lease,
         )
 
     @overload
@@ -403,7 +415,7 @@ class Cache:
         self,
         key: str,
         factory: Callable[[], Awaitable[T]],
-        type: Any = None,  # noqa: A002
+        type: Any = None,
         *,
         tags: Iterable[str] = (),
         lease: Duration = 10,
@@ -414,7 +426,7 @@ class Cache:
         self,
         key: str,
         factory: Callable[[], T],
-        type: Any = None,  # noqa: A002
+        type: Any = None,
         *,
         tags: Iterable[str] = (),
         lease: Duration = 10,
@@ -438,7 +450,7 @@ class Cache:
             tags: As in `remember`.
             lease: As in `remember`.
         """
-        return await self._remember(key, 0, factory, type, None, 0, 0.0, 0.0, tags, lease)
+        return await self._remember(key, 0, factory, type, tags=tags, lease=lease)
 
     async def _remember(
         self,
@@ -446,12 +458,13 @@ class Cache:
         ttl: int,
         factory: Callable[[], Any],
         type: Any,  # noqa: A002
-        stale: Duration | None,
-        patience: Duration | None,
-        early: float,
-        jitter: float,
+        *,
         tags: Iterable[str],
         lease: Duration,
+        stale: Duration | None = None,
+        patience: Duration | None = 0,
+        early: float = 0.0,
+        jitter: float = 0.0,
     ) -> Any:
         full = self._keys.value(key)
         if type is None:
@@ -481,7 +494,7 @@ class Cache:
                 type=type,
                 ttl=ttl,
                 window=0 if stale is None else milliseconds(stale, "stale"),
-                patience=patience if patience is None or patience == 0 else milliseconds(patience, "patience") / 1000,
+                patience=_patience(patience),
                 early=early,
                 jitter=jitter,
                 tags=_tags(tags),
@@ -507,7 +520,7 @@ class Cache:
             RedisOutcomeUnknownError: The connection was lost midway; the counter may or may not have moved.
         """
         full = self._keys.value(key)
-        if not isinstance(by, int) or isinstance(by, bool):
+        if isinstance(by, bool) or not isinstance(by, int):
             msg = f"by must be an int, not {by.__class__.__name__}"
             raise InvalidTypeError(msg)
         if not -_INT64 <= by < _INT64:
@@ -533,7 +546,7 @@ class Cache:
 
     async def decrement(self, key: str, by: int = 1, *, ttl: Duration | None = None) -> int:
         """Subtract from a counter; see [`increment`][rustforge.cache.Cache.increment]."""
-        if isinstance(by, int) and not isinstance(by, bool):
+        if not isinstance(by, bool) and isinstance(by, int):
             by = -by
         return await self.increment(key, by, ttl=ttl)
 
@@ -559,10 +572,10 @@ class Cache:
         await self._write_many({key: _encode_text(key, value) for key, value in mapping.items()}, ttl)
 
     @overload
-    async def many_json(self, keys: Iterable[str], type: type[T]) -> list[T | None]: ...  # noqa: A002
+    async def many_json(self, keys: Iterable[str], type: type[T]) -> list[T | None]: ...
 
     @overload
-    async def many_json(self, keys: Iterable[str], type: Any = None) -> list[Any]: ...  # noqa: A002
+    async def many_json(self, keys: Iterable[str], type: Any = None) -> list[Any]: ...
 
     async def many_json(self, keys: Iterable[str], type: Any = None) -> list[Any]:  # noqa: A002
         """Read many values as a type.
@@ -645,7 +658,7 @@ class Cache:
             lease: How long a silent owner keeps the lock; it is renewed every third of this.
             wait: How long to wait for another owner; 0 does not wait, `None` waits for as long as it takes.
         """
-        return Lock(self._client, self._watcher, name, self._keys.lock(name), lease, wait)
+        return Lock(self._client, self._watcher, name, key=self._keys.lock(name), lease=lease, wait=wait)
 
     async def rate_limit(self, key: str, limit: int, per: Duration, *, cost: int = 1) -> RateLimit:
         """Count a call against a limit.
@@ -663,7 +676,7 @@ class Cache:
             The decision, which is true when the call is allowed.
         """
         for name, number in (("limit", limit), ("cost", cost)):
-            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:  # type: ignore[redundant-expr]
                 msg = f"{name} must be an int of at least 1, not {number!r}"
                 raise InvalidArgumentError(msg)
         if cost > limit:
@@ -684,7 +697,7 @@ class Cache:
         await self._flights.aclose()
         self._watcher.close()
         self._store.close()
-        if self._owns_client:
+        if self.owns_client:
             await self._client.aclose()
 
     async def __aenter__(self) -> Self:
@@ -744,7 +757,7 @@ class Cache:
 
     async def _write_many(self, payloads: Mapping[str, bytes], ttl: Duration | None) -> None:
         life = 0 if ttl is None else milliseconds(ttl)
-        commands = []
+        commands: list[tuple[Any, ...]] = []
         for key, payload in payloads.items():
             full = self._keys.value(key)
             self._changing(full)
@@ -808,30 +821,34 @@ class Cache:
             raise CacheDecodeError(key, msg) from None
 
 
-class _Connecting:
-    """What `Cache.connect` returns: awaitable, and an async context manager."""
+class Connecting:
+    """What [`Cache.connect`][rustforge.cache.Cache.connect] returns: `await` it, or use it with `async with`."""
 
     def __init__(self, kind: type[Cache], url: str, options: dict[str, Any]) -> None:
+        """Remember what to open."""
         self._kind = kind
         self._url = url
         self._options = options
         self._cache: Cache | None = None
 
     def __await__(self) -> Generator[Any, None, Cache]:
+        """Connect; the caller closes the cache."""
         return self._open().__await__()
 
     async def __aenter__(self) -> Cache:
+        """Connect."""
         self._cache = await self._open()
         return self._cache
 
     async def __aexit__(self, *_: object) -> None:
+        """Close the cache."""
         if self._cache is not None:
             await self._cache.aclose()
 
     async def _open(self) -> Cache:
         client = connect(self._url)
         cache = self._kind(client, **self._options)
-        cache._owns_client = True  # noqa: SLF001 - the two classes are one
+        cache.owns_client = True
         try:
             await client.open()
         except RedisError as error:
@@ -842,9 +859,11 @@ class _Connecting:
         return cache
 
 
-def window_of_tags(start: bytes) -> bool:
-    """Tell whether a stored value has a header, so that only its tags can say whether it counts."""
-    return start[:1] == _MARK
+def _patience(patience: Duration | None) -> float | None:
+    """Turn the argument into seconds; unlike a time to live it may be 0."""
+    if patience is None:
+        return None
+    return 0.0 if patience == 0 else milliseconds(patience, "patience") / 1000
 
 
 def _set(full: str, raw: bytes, life: int) -> tuple[Any, ...]:

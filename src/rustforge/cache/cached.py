@@ -29,6 +29,7 @@ class CachedFunction(Generic[P, T]):
     def __init__(
         self,
         function: Callable[P, Awaitable[T]],
+        *,
         key: str,
         ttl: Duration,
         cache: Cache | Callable[[], Cache],
@@ -80,7 +81,7 @@ class CachedFunction(Generic[P, T]):
         if instance is None:
             return self
         bound = copy.copy(self)
-        bound._bound = (instance,)
+        vars(bound)["_bound"] = (instance,)
         return bound
 
     def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -137,6 +138,6 @@ def cached(
     options = {"stale": stale, "patience": patience, "early": early, "jitter": jitter, "lease": lease}
 
     def decorate(function: Callable[P, Awaitable[T]]) -> CachedFunction[P, T]:
-        return CachedFunction(function, key, ttl, cache, tuple(tags), options)
+        return CachedFunction(function, key=key, ttl=ttl, cache=cache, tags=tuple(tags), options=options)
 
     return decorate

@@ -38,7 +38,7 @@ class Lock:
     """
 
     def __init__(
-        self, client: RedisClient, watcher: Watcher, name: str, key: str, lease: Duration, wait: Duration | None
+        self, client: RedisClient, watcher: Watcher, name: str, *, key: str, lease: Duration, wait: Duration | None
     ) -> None:
         """Prepare a lock; nothing is taken yet."""
         self.name = name

@@ -199,7 +199,7 @@ class Flights:
         return _Found("fresh", look.raw, entry.payload, value, refresh=early and entry.soft)
 
     async def _serve_stale(self, plan: Plan, found: _Found) -> Any:
-        """Refresh in the background, waiting as long as the plan has patience; then, or on failure, serve what is there."""
+        """Refresh in the background, waiting as the plan says; then, or on failure, serve what is there."""
         statistics = self._store.statistics
         flight = self._start(plan, found.raw)
         flight.background = True
@@ -299,7 +299,7 @@ class Flights:
                 if self._store.refuses():
                     return _Lease()
                 try:
-                    asked = [token, plan.lease, "" if seen is None else identity(seen), _MARGIN_MS]
+                    asked: list[str | int] = [token, plan.lease, "" if seen is None else identity(seen), _MARGIN_MS]
                     state, number = await self._store.client.run(LEASE, [plan.full], asked, retry=True)
                     if state == b"mine":
                         life = plan.ttl and plan.ttl + plan.window

@@ -253,4 +253,3 @@ class EntryStore:
 def new_version() -> str:
     """Make a version that no tag ever had."""
     return secrets.token_hex(8)
-

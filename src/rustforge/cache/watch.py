@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from rustforge.redis import RedisClient
 
@@ -27,7 +27,7 @@ class Watcher:
         client.add_listener(self._hear)
 
     @contextlib.contextmanager
-    def watch(self, key: str) -> Iterator[asyncio.Event]:
+    def watch(self, key: str) -> Generator[asyncio.Event]:
         """Give an event that is set when the key changes after it was read with the client's `track`."""
         name = key.encode()
         event = asyncio.Event()
