@@ -1,0 +1,208 @@
+"""What the build makes: complete navigation, links that lead somewhere, a reference of every public name."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+from html.parser import HTMLParser
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pytest
+from mkdocs.config import load_config
+from typing_extensions import override
+
+from tests.site.conftest import ROOT
+from tools.browser import MOUNT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+REPOSITORY = "https://github.com/rustforge/rustforge-python/"
+HERE = "https://rustforge.github.io"
+DOCUMENTED = {"rustforge.cache", "rustforge.errors", "rustforge.redis", "rustforge.settings"}
+"""The modules whose reference must not be missing."""
+
+METHODS = (FunctionType, classmethod, staticmethod, property)
+
+
+class Document(HTMLParser):
+    """The parts of a page that the tests ask for."""
+
+    def __init__(self, text: str) -> None:
+        """Read a page."""
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.headings: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+        self.language: str | None = None
+        self.description: str | None = None
+        self.feed(text)
+
+    @override
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note what a tag brings."""
+        given = dict(attrs)
+        self.ids.update(value for value in (given.get("id"), given.get("name")) if value)
+        self.links.extend(value for value in (given.get("href"), given.get("src")) if value)
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(tag)
+        elif tag == "img":
+            self.images.append(given)
+        elif tag == "html":
+            self.language = given.get("lang")
+        elif tag == "meta" and given.get("name") == "description":
+            self.description = given.get("content")
+
+
+@pytest.fixture(scope="module")
+def documents(site: Path) -> dict[str, Document]:
+    """Read every page of the site, by its path on its host."""
+    files = sorted(site.rglob("*.html"))
+    return {f"{MOUNT}{file.relative_to(site).as_posix()}": Document(file.read_text()) for file in files}
+
+
+def nav_pages(entry: object) -> Iterator[str]:
+    """List the pages of a part of the navigation."""
+    if isinstance(entry, str):
+        yield entry
+    elif isinstance(entry, (dict, list)):
+        for part in entry.values() if isinstance(entry, dict) else entry:
+            yield from nav_pages(part)
+
+
+def read_inventory(site: Path) -> dict[str, str]:
+    """Read the public names of the reference, with the address of each."""
+    names = {}
+    compressed = (site / "objects.inv").read_bytes().split(b"\n", 4)[4]
+    for line in zlib.decompress(compressed).decode().splitlines():
+        name, _role, _priority, where, _shown = line.split(" ", 4)
+        names[name] = where.replace("$", name)
+    return names
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    """The navigation names every page of docs/, and each once."""
+    docs = ROOT / "docs"
+    apart = (docs / "includes", docs / "overrides")
+    pages = sorted(
+        page.relative_to(docs).as_posix()
+        for page in docs.rglob("*.md")
+        if not any(page.is_relative_to(folder) for folder in apart)
+    )
+    assert sorted(nav_pages(load_config(str(ROOT / "mkdocs.yml")).nav)) == pages
+
+
+def test_every_link_leads_somewhere(site: Path, documents: dict[str, Document]) -> None:
+    """Every link, image, script and anchor within the site exists, and every link to a file of the repository too."""
+    broken = []
+    for place, document in documents.items():
+        for link in document.links:
+            target = urlsplit(urljoin(HERE + place, link))
+            url = target.geturl()
+            if url.startswith(REPOSITORY) and re.match("(edit|raw|blob)/main/", url.removeprefix(REPOSITORY)):
+                there = (ROOT / target.path.split("/main/", 1)[1]).exists()
+            elif f"{target.scheme}://{target.netloc}" != HERE:
+                there = target.scheme in {"https", "mailto", "data"} or target.hostname in {"127.0.0.1", "localhost"}
+                there = there or link == "javascript:void(0)"  # the theme's button that shares a search
+            else:
+                path = unquote(target.path) + ("index.html" if target.path.endswith("/") else "")
+                there = path.startswith(MOUNT) and (site / path.removeprefix(MOUNT)).is_file()
+                if there and target.fragment and path in documents:
+                    there = unquote(target.fragment) in documents[path].ids
+            if not there:
+                broken.append(f"{place}: {link}")
+    assert broken == []
+
+
+def test_every_page_says_what_it_is(documents: dict[str, Document]) -> None:
+    """Every page has a language, a description, one heading of the first rank, and a text for each image."""
+    problems = []
+    for place, document in documents.items():
+        if not document.language or not document.description:
+            problems.append(f"{place}: no language or no description")
+        if document.headings.count("h1") != 1:
+            problems.append(f"{place}: {document.headings.count('h1')} headings of the first rank")
+        problems += [f"{place}: {image.get('src')} has no text" for image in document.images if not image.get("alt")]
+    assert problems == []
+
+
+def test_only_pages_are_published(site: Path) -> None:
+    """No file that the build alone needs is published: templates, includes, inventories."""
+    assert [path.name for name in ("includes", "overrides") for path in site.glob(name)] == []
+    assert list(site.rglob("*.md")) == []
+
+
+def test_fonts_come_with_their_licence(site: Path) -> None:
+    """The licence of the fonts is published beside them, and names each of them."""
+    fonts = site / "assets" / "fonts"
+    licence = (fonts / "LICENSE.txt").read_text()
+    files = [font.name for font in fonts.glob("*.woff2")]
+    assert files
+    assert [name for name in files if name not in licence] == []
+    assert "SIL OPEN FONT LICENSE" in licence
+
+
+def test_every_public_name_has_a_reference(site: Path, documents: dict[str, Document]) -> None:
+    """Every exported name, and every public method and field of an exported class, has an anchor on a page."""
+    inventory = read_inventory(site)
+    pages = (ROOT / "docs" / "reference").glob("*.md")
+    shown = {name for page in pages for name in re.findall(r"^::: ([\w.]+)", page.read_text(), re.MULTILINE)}
+    assert shown >= DOCUMENTED
+    missing = []
+    for module_name in sorted(shown):
+        module: Any = importlib.import_module(module_name)
+        assert module.__all__, module_name
+        for name in module.__all__:
+            item = getattr(module, name)
+            wanted = [f"{module_name}.{name}"]
+            if inspect.isclass(item):
+                methods = [member for member, value in vars(item).items() if isinstance(value, METHODS)]
+                fields = getattr(item, "__pydantic_fields__", {})
+                public = (member for member in [*methods, *fields] if not member.startswith("_"))
+                wanted += [f"{module_name}.{name}.{member}" for member in public]
+            missing += [name for name in wanted if name not in inventory]
+    assert missing == []
+    for where in inventory.values():
+        target = urlsplit(where)
+        assert target.fragment in documents[f"{MOUNT}{target.path}index.html"].ids, where
+
+
+def test_errors_that_are_raised_are_links(documents: dict[str, Document]) -> None:
+    """Under `Raises:` an error leads to its reference, also where the module does not import it."""
+    links = documents[f"{MOUNT}reference/redis/index.html"].links
+    assert "../errors/#rustforge.errors.RedisReplyError" in links
+
+
+def test_nothing_private_is_documented(site: Path) -> None:
+    """No name of the reference starts with an underscore."""
+    assert [name for name in read_inventory(site) if re.search(r"\._", name)] == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("zensical") is None, reason="ZENSICAL IS NOT INSTALLED")
+def test_zensical_builds_the_same_site(site: Path, tmp_path: Path) -> None:
+    """The same files build with Zensical, without a warning, into the same pages and the same names."""
+    for folder in ("docs", "examples", "src", "tools"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (ROOT / "mkdocs.yml", *ROOT.glob("*.md")):
+        shutil.copy(file, tmp_path)
+    command = [sys.executable, "-m", "zensical", "build", "--strict"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    other = tmp_path / "site"
+    pages, others = ({file.relative_to(folder) for file in folder.rglob("*.html")} for folder in (site, other))
+    assert others == pages
+    assert read_inventory(other) == read_inventory(site)
+    for page in others:
+        document = Document((other / page).read_text())
+        assert document.headings.count("h1") == 1, page
+        assert not any("googleapis" in link or "unpkg" in link for link in document.links), page

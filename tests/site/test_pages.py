@@ -1,0 +1,179 @@
+"""What a reader meets: every page in a real browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.site.conftest import ROOT
+from tools.browser import MOUNT
+from tools.screens import SCHEMES, SIZES
+from tools.snippets import read_sections
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CONTRAST = Path(__file__).with_name("contrast.js").read_text()
+
+
+@dataclass
+class Visit:
+    """What was seen of one page on a phone."""
+
+    title: str = ""
+    requests: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    overflow: int = 0
+    pale: dict[str, list[str]] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def visits(browser: Browser, address: str, paths: list[str]) -> dict[str, Visit]:
+    """Open every page once on a phone, light and dark, and note what happened."""
+    seen = {}
+    tab = browser.new_page(viewport=SIZES["phone"])
+    requests: list[str] = []
+    errors: list[str] = []
+    tab.on("request", lambda request: requests.append(request.url))
+    tab.on("requestfailed", lambda request: errors.append(f"{request.url}: {request.failure}"))
+    tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    for path in paths:
+        requests.clear()
+        errors.clear()
+        tab.goto(address + path)
+        overflow = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        visit = seen[path] = Visit(tab.title(), overflow=overflow)
+        tab.add_style_tag(content="* { transition: none !important }")
+        for scheme in SCHEMES:
+            tab.emulate_media(color_scheme=scheme)
+            tab.wait_for_selector(f"body[data-md-color-scheme={'slate' if scheme == 'dark' else 'default'}]")
+            visit.pale[scheme] = tab.evaluate(CONTRAST)
+        visit.requests, visit.errors = list(requests), list(errors)
+    tab.context.close()
+    return seen
+
+
+def test_no_request_leaves_the_host(visits: dict[str, Visit], address: str) -> None:
+    """No page asks any host but its own for anything: no fonts, scripts, icons or counters of others."""
+    host = urlsplit(address).netloc
+    foreign = {path: [url for url in visit.requests if urlsplit(url).netloc != host] for path, visit in visits.items()}
+    assert {path: urls for path, urls in foreign.items() if urls} == {}
+    assert all(visit.requests for visit in visits.values())
+
+
+def test_no_errors_in_the_console(visits: dict[str, Visit]) -> None:
+    """No page logs an error, lacks a file, or has a script that fails."""
+    assert {path: visit.errors for path, visit in visits.items() if visit.errors} == {}
+
+
+def test_pages_fit_a_phone(visits: dict[str, Visit]) -> None:
+    """No page is wider than a phone of 390 pixels."""
+    assert {path: visit.overflow for path, visit in visits.items() if visit.overflow > 0} == {}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_text_is_readable(visits: dict[str, Visit], scheme: str) -> None:
+    """Every text has the contrast of WCAG AA with what is behind it, in light and in dark."""
+    assert {path: visit.pale[scheme] for path, visit in visits.items() if visit.pale[scheme]} == {}
+
+
+def test_titles_differ(visits: dict[str, Visit]) -> None:
+    """Every page has a title, and no two have the same."""
+    titles = [visit.title for visit in visits.values()]
+    assert all(titles)
+    assert len(set(titles)) == len(titles)
+
+
+def test_search_finds_and_highlights(page: Page, address: str) -> None:
+    """The search box finds `remember`, completes a word begun, and the page found shows where the word is."""
+    page.goto(address)
+    box = page.locator(".md-search__input")
+    box.click()
+    box.press_sequentially("rememb")
+    page.locator("[data-md-component=search-suggest]", has_text="remember").wait_for(state="attached")
+    box.press("ArrowRight")
+    assert box.input_value().startswith("remember")
+    box.press("Control+A")
+    box.press_sequentially("remember")
+    page.locator(".md-search-result__link[href*='h=remember']").first.click()
+    page.wait_for_url("**h=remember**")
+    page.locator("mark[data-md-highlight]").first.wait_for(state="attached")
+
+
+def test_colours_can_be_chosen(page: Page, address: str) -> None:
+    """The colours follow the system until the reader chooses; the choice lasts for the next page."""
+    body = page.locator("body")
+    page.emulate_media(color_scheme="dark")
+    page.goto(address)
+    assert body.get_attribute("data-md-color-scheme") == "slate"
+    page.locator("form[data-md-component=palette] label:visible").click()
+    assert body.get_attribute("data-md-color-scheme") == "default"
+    page.goto(address + "async/caching/")
+    assert body.get_attribute("data-md-color-scheme") == "default"
+    page.locator("form[data-md-component=palette] label:visible").click()
+    assert body.get_attribute("data-md-color-scheme") == "slate"
+
+
+def test_code_is_copied(page: Page, address: str) -> None:
+    """A click copies the code of a block, which is the file that the page shows."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(address)
+    shown = read_sections((ROOT / "examples" / "snippets" / "home" / "cache.py").read_text())["cache"]
+    block = page.locator(".language-python.highlight").first
+    block.hover()
+    block.locator("button[data-md-type=copy]").click()
+    page.wait_for_function("navigator.clipboard.readText().then((text) => text.length > 0)")
+    assert str(page.evaluate("navigator.clipboard.readText()")).rstrip() == shown
+
+
+def test_links_load_in_place(page: Page, address: str, site: Path) -> None:
+    """A link within the site replaces the text without loading the page anew."""
+    sitemap = (site / "sitemap.xml").read_text().replace(f"https://rustforge.github.io{MOUNT}", address)
+    page.route("**/sitemap.xml", lambda route: route.fulfill(body=sitemap, content_type="text/xml"))
+    page.goto(address, wait_until="networkidle")
+    page.evaluate("window.same = true")
+    page.locator(".md-tabs__link", has_text="Start").click()
+    page.wait_for_url("**/start/installation/")
+    page.locator("h1", has_text="Installation").wait_for()
+    assert page.evaluate("window.same") is True
+
+
+def test_the_keyboard_reaches_the_text_first(page: Page, address: str) -> None:
+    """The first press of Tab offers to skip the navigation."""
+    page.goto(address + "reference/cache/")
+    page.keyboard.press("Tab")
+    assert "md-skip" in str(page.evaluate("document.activeElement.className"))
+
+
+def test_fonts_are_our_own(page: Page, address: str) -> None:
+    """Text and code are set in the fonts that the site brings."""
+    page.goto(address)
+    page.evaluate("document.fonts.ready")
+    loaded = page.evaluate("[...document.fonts].filter((font) => font.status === 'loaded').map((font) => font.family)")
+    assert {name.strip('"') for name in loaded} >= {"Inter", "JetBrains Mono"}
+
+
+def test_everything_reads_without_javascript(browser: Browser, address: str, paths: list[str]) -> None:
+    """Without JavaScript every page shows its heading, its text and its navigation."""
+    context = browser.new_context(java_script_enabled=False, viewport=SIZES["desktop"])
+    tab = context.new_page()
+    for path in paths:
+        tab.goto(address + path)
+        assert tab.locator("h1").is_visible(), path
+        assert tab.locator("article").inner_text().strip(), path
+        assert tab.locator(".md-tabs a").first.is_visible(), path
+    context.close()
+
+
+def test_a_missing_page_says_so(page: Page, address: str) -> None:
+    """An address that does not exist shows the site's own page, complete with its navigation."""
+    answer = page.goto(address + "no/such/page/")
+    assert answer is not None
+    assert answer.status == 404
+    assert page.locator("h1").inner_text() == "404 - Not found"
+    assert page.locator(".md-tabs a").first.is_visible()

@@ -1,0 +1,186 @@
+"""The code that pages show: all of it comes from files that run, and the output shown is what they print."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.site.conftest import ROOT
+from tools import snippets
+from tools.snippets import BlockError, Project, check, find_blocks, read_sections
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+SCRIPT = """\
+# --8<-- [start:all]
+def hello() -> None:
+    # --8<-- [start:inner]
+    print("hello")
+    # --8<-- [end:inner]
+
+
+# --8<-- [end:all]
+hello()
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Make a working copy with one snippet, shown on one page with its output."""
+    (tmp_path / "docs").mkdir()
+    page = '```python\n--8<-- "a/hello.py:inner"\n```\n\n```text title="Output"\n--8<-- "a/hello.out"\n```\n'
+    (tmp_path / "docs" / "index.md").write_text(page)
+    folder = tmp_path / "examples" / "snippets" / "a"
+    folder.mkdir(parents=True)
+    (folder / "hello.py").write_text(SCRIPT)
+    (folder / "hello.out").write_text("hello\n")
+    return Project(tmp_path)
+
+
+def test_every_block_is_checked_and_every_snippet_shown() -> None:
+    """Every block of every page is a file that runs, its output, or of a kind that a parser accepts."""
+    problems, kinds = Project().problems_of_pages()
+    assert problems == []
+    assert kinds["python, run"] > 0
+
+
+def test_every_snippet_prints_what_is_shown() -> None:
+    """Every snippet runs as a program of its own in an empty folder, without a server, and prints what is kept."""
+    assert Project().problems_of_runs() == []
+
+
+def test_pages_have_no_other_code(site: Path) -> None:
+    """No page shows code that is not in a fenced block, by indentation or as HTML."""
+    other = []
+    for page in Project().pages:
+        source = page.relative_to(ROOT / "docs")
+        built = site / source.with_suffix("") / "index.html" if source.stem != "index" else site / source.parent
+        built = built if built.suffix else built / "index.html"
+        if built.is_file() and "reference" not in source.parts:
+            text = page.read_text()
+            included = re.findall(r'^-+8<-+ "(?:[^"]*/)?([A-Z]+\.md)"$', text, re.MULTILINE)
+            fences = sum(len(list(find_blocks(file))) for file in (page, *(ROOT / name for name in included)))
+            if built.read_text().count("<pre") != fences:
+                other.append(str(source))
+    assert other == []
+
+
+def test_a_project_in_order_passes(project: Project) -> None:
+    """A page that shows a section and its output has nothing wrong."""
+    assert check(project) == []
+    assert project.problems_of_pages()[1] == {"python, run": 1, "output, captured": 1}
+
+
+def test_output_is_kept_and_compared(project: Project) -> None:
+    """What a snippet prints is kept by `run`; `check` then finds what changed, and what nothing makes any more."""
+    script = project.scripts[0]
+    script.write_text(SCRIPT.replace('"hello"', '"bye"'))
+    assert "bye" in check(project)[0]
+    assert snippets.run(project) == []
+    assert script.with_suffix(".out").read_text() == "bye\n"
+    assert check(project) == []
+    script.with_name("gone.out").write_text("x")
+    assert "no such .py" in check(project)[0]
+    script.write_text("")
+    snippets.run(project)
+    assert list(script.parent.glob("*.out")) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["1 / 0", "import asyncio\nasync def f(): ...\nf()", "import warnings\nwarnings.warn('old')"],
+    ids=["exception", "never awaited", "warning"],
+)
+def test_a_snippet_that_fails_is_named(project: Project, code: str) -> None:
+    """A snippet that raises, warns or forgets to await does not pass."""
+    project.scripts[0].write_text(code)
+    assert "examples/snippets/a/hello.py: exit code" in project.problems_of_runs()[0]
+
+
+def test_a_snippet_that_hangs_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A snippet that does not end is ended."""
+    monkeypatch.setattr(snippets, "SECONDS", 0.2)
+    project.scripts[0].write_text("import time\ntime.sleep(60)")
+    assert "not done after 0.2 seconds" in project.problems_of_runs()[0]
+
+
+@pytest.mark.parametrize(
+    ("block", "problem"),
+    [
+        ('```python\nprint("typed by hand")\n```', "holds nothing but"),
+        ("```python\n```", "holds nothing but"),
+        ('```python\n--8<-- "a/gone.py"\n```', "no file a/gone.py"),
+        ('```python\n--8<-- "a/hello.py:gone"\n```', "no section gone"),
+        ('```python\n--8<-- "a/hello.py:1:2"\n```', "name a section"),
+        ('```python\n--8<-- "docs/index.md"\n```', "show a .py file"),
+        ("```text\nhello\n```", "holds nothing but"),
+        ("```\nhello\n```", "nothing can check"),
+        ("```rust\nfn main() {}\n```", "nothing can check"),
+        ("```console\n$ echo 'open\n```", "unexpected EOF"),
+        ("```bash\nif true\n```", "syntax error"),
+        ("```toml\na = \n```", "not toml"),
+        ("```yaml\na: [\n```", "not yaml"),
+        ("```json\n{a}\n```", "not json"),
+        ("```ini\na = 1\n```", "not ini"),
+        ("```dotenv\nREDIS URL\n```", "neither NAME=value"),
+        ("=== Tab\n\n    ```python\n    1\n    ```", "holds nothing but"),
+        ("```json\n{}", "does not end"),
+    ],
+)
+def test_a_block_that_breaks_the_rule_is_named(project: Project, block: str, problem: str) -> None:
+    """Code typed into a page, and blocks that nothing can check, do not pass."""
+    page = project.pages[0]
+    page.write_text(f"{page.read_text()}\n{block}\n")
+    problems, _ = project.problems_of_pages()
+    assert len(problems) == 1
+    assert "docs/index.md:" in problems[0]
+    assert problem in problems[0]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "```console\n$ make test\nall passed (in words, with 'quotes)\n```",
+        "```console\nmake test # everything\n```",
+        '```toml title="pyproject.toml"\na = 1\n```',
+        "```yaml\na: 1\n---\nb: 2\n```",
+        '```{.json title="x"}\n{}\n```',
+        "```ini\n[a]\nb = 1\n```",
+        "```dotenv\n# where\nREDIS_URL=redis://127.0.0.1\n\n```",
+        "> ```json\n> {}\n> ```",
+    ],
+)
+def test_other_kinds_are_parsed(project: Project, block: str) -> None:
+    """What cannot run passes when a parser of its kind accepts it."""
+    page = project.pages[0]
+    page.write_text(f"{page.read_text()}\n{block}\n")
+    assert project.problems_of_pages()[0] == []
+
+
+def test_a_snippet_that_no_page_shows_is_named(project: Project) -> None:
+    """A snippet that lost its page does not stay unseen."""
+    project.pages[0].write_text("# Nothing\n")
+    assert project.problems_of_pages()[0] == ["examples/snippets/a/hello.py: no page shows it"]
+
+
+def test_copies_are_the_same_as_a_file(project: Project) -> None:
+    """A block of README.md must be a section of a snippet, letter for letter."""
+    readme = project.root / "README.md"
+    readme.write_text('```python\nprint("hello")\n```\n\n```text\nhello\n```\n')
+    assert Project(project.root).problems_of_pages()[0] == []
+    readme.write_text('```python\nprint("hullo")\n```\n')
+    assert "README.md:1: no file or section" in Project(project.root).problems_of_pages()[0][0]
+
+
+def test_sections_are_cut_out() -> None:
+    """A section has neither the markers in it nor its indentation, and must start and end once."""
+    assert read_sections(SCRIPT) == {
+        "all": 'def hello() -> None:\n    print("hello")',
+        "inner": 'print("hello")',
+    }
+    with pytest.raises(BlockError, match="start once and end once: all"):
+        read_sections(SCRIPT.replace("[end:all]", ""))

@@ -1,0 +1,1 @@
+"""Programs with which the project builds and checks itself; each runs as `python -m tools.<name>`."""

@@ -1,0 +1,98 @@
+"""The built site behind a plain file server, and a headless Chromium to look at it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from playwright.sync_api import sync_playwright
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+MOUNT = "/rustforge-python/"
+"""Where the published site lies on its host, so that a link that forgets the folder fails here too."""
+
+# A browser that asks nobody but the page's own host.
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Serve a folder below `MOUNT`, with its own 404 page, and write no log."""
+
+    @override
+    def translate_path(self, path: str) -> str:
+        inside = urlsplit(path).path
+        return super().translate_path("/" + inside.removeprefix(MOUNT) if inside.startswith(MOUNT) else "/outside")
+
+    @override
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        page = Path(self.directory, "404.html")
+        if code != HTTPStatus.NOT_FOUND or not page.exists():
+            super().send_error(code, message, explain)
+            return
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(page.read_bytes())
+
+    @override
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def serve(site: Path) -> Iterator[str]:
+    """Serve a built site on a free port of this machine, and give its address."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(site))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}{MOUNT}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def find_chromium() -> str | None:
+    """Find the browser: the program that `CHROMIUM` names, else one on the path."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    return next((found for name in names if name and (found := shutil.which(name))), None)
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Start a headless Chromium, and end it.
+
+    Raises:
+        RuntimeError: There is no Chromium.
+    """
+    program = find_chromium()
+    if program is None:
+        msg = "No Chromium was found: install it, or set CHROMIUM to the program."
+        raise RuntimeError(msg)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=list(QUIET))
+        try:
+            yield browser
+        finally:
+            browser.close()

@@ -1,0 +1,324 @@
+"""Hold the rule that pages have no code of their own: every block is a file that runs, or of a kind that is checked.
+
+python -m tools.snippets run      # run every file of examples/snippets and keep what it prints beside it, as <name>.out
+python -m tools.snippets check    # run them again, compare, and check every block of every page
+
+A page shows a file, or a section of one (`# --8<-- [start:write]` to `# --8<-- [end:write]`), and what it printed:
+
+    ```python
+    --8<-- "caching/remember.py:write"
+    ```
+
+    ```text title="Output"
+    --8<-- "caching/remember.out"
+    ```
+
+Other blocks are `console`, `bash`, `toml`, `yaml`, `json`, `ini` or `dotenv`, and are checked by a parser of that kind.
+README.md and its like are read without the site, so their blocks are copies: the same as some file or section.
+"""
+
+from __future__ import annotations
+
+import argparse
+import configparser
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+import tomllib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml  # type: ignore[import-untyped] # its stubs are a package of their own
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Callable, Iterator
+
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS = 30
+"""How long a snippet may take."""
+
+_FENCE = re.compile(r"^(?P<indent>[ >]*)(?P<ticks>`{3,}|~{3,}) *(?P<info>[^`]*)$")
+_INCLUDE = re.compile(r'^-+8<-+ +"(?P<path>[^":]+)(?::(?P<section>[a-z][\w-]*)|(?P<lines>(?::\d*){1,2}))?"$')
+_MARKER = re.compile(r"^.*-8<-+ +\[(?P<edge>start|end):(?P<name>[a-z][\w-]*)\].*\n?", re.MULTILINE)
+
+
+class BlockError(Exception):
+    """A block breaks the rule; the message says how."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page."""
+
+    page: Path
+    line: int
+    language: str
+    body: str
+
+
+def find_blocks(page: Path) -> Iterator[Block]:
+    """Find the fenced blocks of a page, also inside lists, tabs and quotes."""
+    opened: tuple[str, str, int] | None = None
+    body: list[str] = []
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        fence = _FENCE.match(line)
+        if opened is None and fence:
+            language = re.match(r"\{? *\.?([\w+-]*)", fence["info"])
+            opened, body = (fence["ticks"], language[1] if language else "", number), []
+        elif opened and fence and fence["ticks"].startswith(opened[0]) and not fence["info"].strip():
+            yield Block(page, opened[2], opened[1], textwrap.dedent("\n".join(body)))
+            opened = None
+        else:
+            body.append(line.lstrip("> ") if line.lstrip().startswith(">") else line)
+    if opened:
+        msg = f"{page}:{opened[2]}: the block does not end"
+        raise BlockError(msg)
+
+
+def read_sections(text: str) -> dict[str, str]:
+    """Read the sections of a file, each without the markers in it and without its common indentation.
+
+    Raises:
+        BlockError: A section starts or ends more or less than once.
+    """
+    markers = Counter((match["name"], match["edge"]) for match in _MARKER.finditer(text))
+    names = {name for name, _ in markers}
+    if wrong := sorted(name for name in names for edge in ("start", "end") if markers[name, edge] != 1):
+        msg = f"sections must start once and end once: {', '.join(wrong)}"
+        raise BlockError(msg)
+    edges = {(match["name"], match["edge"]): match.span() for match in _MARKER.finditer(text)}
+    between = {name: text[edges[name, "start"][1] : edges[name, "end"][0]] for name in names}
+    return {name: textwrap.dedent(_MARKER.sub("", part)).strip("\n") for name, part in between.items()}
+
+
+def check_prompts(body: str) -> None:
+    """Check a console session: commands, or commands that follow `$ ` with their output on the other lines."""
+    commands = re.findall(r"^(?:\$|>) (.*)$", body, re.MULTILINE)
+    check_shell("\n".join(commands) or body)
+
+
+def check_shell(body: str) -> None:
+    """Check the grammar of shell commands, which are not run."""
+    checked = subprocess.run(["bash", "-n"], input=body, capture_output=True, text=True, check=False)
+    if checked.returncode:
+        raise BlockError(checked.stderr.strip())
+
+
+def check_dotenv(body: str) -> None:
+    """Check that each line is a name and a value, a comment, or empty."""
+    for line in body.splitlines():
+        if not re.fullmatch(r"\s*(#.*|(export )?[A-Z][A-Z0-9_]*=.*)?", line):
+            msg = f"neither NAME=value nor a comment: {line}"
+            raise BlockError(msg)
+
+
+CHECKS: dict[str, Callable[[str], object]] = {
+    "bash": check_shell,
+    "console": check_prompts,
+    "dotenv": check_dotenv,
+    "ini": lambda body: configparser.ConfigParser().read_string(body),
+    "json": json.loads,
+    "toml": tomllib.loads,
+    "yaml": lambda body: list(yaml.safe_load_all(body)),
+}
+
+
+class Project:
+    """The pages and the snippets of a working copy."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        """Find them; what is wrong with a snippet's sections is raised here."""
+        self.root = root
+        self.snippets = root / "examples" / "snippets"
+        self.scripts = sorted(self.snippets.glob("*/*.py"))
+        self.pages = sorted((root / "docs").rglob("*.md"))
+        self.copies = sorted(root.glob("*.md"))
+        self._used: set[Path] = set()
+
+    # Running
+
+    def run(self, script: Path) -> str:
+        """Run a snippet as a reader would, in an empty folder, and return what it prints.
+
+        Raises:
+            BlockError: It failed, or left something undone that Python complains of.
+        """
+        keep = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"} or name.startswith("COV")}
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-W", "error", str(script)]
+            env = {**keep, "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+            try:
+                done = subprocess.run(
+                    command, cwd=folder, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
+                )
+            except subprocess.TimeoutExpired as error:
+                msg = f"{self._name(script)}: not done after {SECONDS} seconds"
+                raise BlockError(msg) from error
+        if done.returncode or "Exception ignored" in done.stderr:
+            msg = f"{self._name(script)}: exit code {done.returncode}\n{done.stderr}"
+            raise BlockError(msg)
+        return done.stdout
+
+    def run_all(self) -> dict[Path, str | BlockError]:
+        """Run every snippet, several at a time; give what each printed, or why it failed."""
+
+        def attempt(script: Path) -> str | BlockError:
+            try:
+                return self.run(script)
+            except BlockError as error:
+                return error
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return dict(zip(self.scripts, pool.map(attempt, self.scripts), strict=True))
+
+    # Checking
+
+    def problems_of_runs(self) -> list[str]:
+        """Run every snippet and say where what it prints is not what is kept beside it."""
+        problems = []
+        results = self.run_all()
+        for script, result in results.items():
+            kept = script.with_suffix(".out")
+            if isinstance(result, BlockError):
+                problems.append(str(result))
+            elif result != (kept.read_text() if kept.exists() else ""):
+                problems.append(f"{self._name(script)}: prints something else than {kept.name} says:\n{result}")
+        stale = (kept for kept in self.snippets.glob("*/*.out") if kept.with_suffix(".py") not in results)
+        return problems + [f"{self._name(kept)}: there is no such .py file" for kept in sorted(stale)]
+
+    def problems_of_pages(self) -> tuple[list[str], Counter[str]]:
+        """Check every block of every page, and that every snippet is shown; count the blocks by kind."""
+        problems: list[str] = []
+        kinds: Counter[str] = Counter()
+        self._used.clear()
+        for check, pages in ((self._check_block, self.pages), (self._check_copy, self.copies)):
+            for page in pages:
+                try:
+                    for block in find_blocks(page):
+                        try:
+                            kinds[check(block)] += 1
+                        except BlockError as error:
+                            problems.append(f"{self._name(page)}:{block.line}: {error}")
+                except BlockError as error:
+                    problems.append(str(error))
+        problems += [f"{self._name(script)}: no page shows it" for script in self.scripts if script not in self._used]
+        return problems, kinds
+
+    def _check_block(self, block: Block) -> str:
+        """Check a block of a page, and name its kind."""
+        lines = [line for line in block.body.splitlines() if line.strip()]
+        includes = [_INCLUDE.match(line.strip()) for line in lines]
+        if block.language in {"python", "py", "text"}:
+            suffix = ".out" if block.language == "text" else ".py"
+            if not lines or not all(includes):
+                msg = f'a {block.language} block holds nothing but lines such as --8<-- "page/file{suffix}"'
+                raise BlockError(msg)
+            for include in includes:
+                self._resolve(include, suffix)
+            return "output, captured" if suffix == ".out" else "python, run"
+        text = "\n".join(
+            self._resolve(include, "") if include else line for include, line in zip(includes, lines, strict=True)
+        )
+        return self._check_kind(block.language, text)
+
+    def _check_copy(self, block: Block) -> str:
+        """Check a block of a file that is read without the site, such as README.md."""
+        suffix = {"python": ".py", "py": ".py", "text": ".out"}.get(block.language)
+        if suffix is None:
+            return self._check_kind(block.language, block.body)
+        for script in self.scripts:
+            shown = script.with_suffix(suffix)
+            text = shown.read_text() if shown.exists() else ""
+            parts = [_MARKER.sub("", text), *(read_sections(text).values() if suffix == ".py" else ())]
+            if block.body.strip() and block.body.strip("\n") in [part.strip("\n") for part in parts]:
+                self._used.add(script)
+                return "output, captured" if suffix == ".out" else "python, run"
+        msg = f"no file or section in {self._name(self.snippets)} is the same as this {block.language} block"
+        raise BlockError(msg)
+
+    def _check_kind(self, language: str, text: str) -> str:
+        """Check a block that does not run by a parser of its kind."""
+        if language not in CHECKS:
+            msg = f"nothing can check a block of kind {language or 'none'!r}; use one of {', '.join(sorted(CHECKS))}"
+            raise BlockError(msg)
+        try:
+            CHECKS[language](text)
+        except (ValueError, configparser.Error, yaml.YAMLError) as error:
+            msg = f"not {language}: {error}"
+            raise BlockError(msg) from error
+        return f"{language}, parsed"
+
+    def _resolve(self, include: re.Match[str] | None, suffix: str) -> str:
+        """Find the text that an include stands for."""
+        assert include
+        found = [folder / include["path"] for folder in (self.root, self.snippets)]
+        path = next((path for path in found if path.is_file()), None)
+        if path is None:
+            msg = f"there is no file {include['path']}"
+            raise BlockError(msg)
+        if suffix and (path.suffix != suffix or not path.is_relative_to(self.root / "examples")):
+            msg = f"{include['path']}: show a {suffix} file of examples/ here"
+            raise BlockError(msg)
+        self._used.add(path)
+        text = path.read_text()
+        if include["section"]:
+            sections = read_sections(text)
+            if include["section"] not in sections:
+                msg = f"{include['path']} has no section {include['section']}"
+                raise BlockError(msg)
+            return sections[include["section"]]
+        if include["lines"] and suffix == ".py":
+            msg = f"{include['path']}: name a section, as line numbers move"
+            raise BlockError(msg)
+        return text
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.root))
+
+
+def run(project: Project) -> list[str]:
+    """Keep what each snippet prints beside it, and return what is wrong."""
+    problems = []
+    for script, result in project.run_all().items():
+        kept = script.with_suffix(".out")
+        if isinstance(result, BlockError):
+            problems.append(str(result))
+        elif result:
+            kept.write_text(result)
+        else:
+            kept.unlink(missing_ok=True)
+    for kept in project.snippets.glob("*/*.out"):
+        if not kept.with_suffix(".py").exists():
+            kept.unlink()
+    return problems
+
+
+def check(project: Project, report: io.TextIOBase | None = None) -> list[str]:
+    """Return what is wrong with the snippets and the pages; write the number of blocks of each kind."""
+    problems, kinds = project.problems_of_pages()
+    print(f"{len(project.pages)} pages, {len(project.scripts)} snippets, {kinds.total()} blocks", file=report)
+    for kind, count in sorted(kinds.items()):
+        print(f"  {count:4} {kind}", file=report)
+    return problems + project.problems_of_runs()
+
+
+def main() -> int:
+    """Do what the command line says; return 1 where something is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tools.snippets", description="Run and check the pages' code.")
+    parser.add_argument("command", choices=("run", "check"))
+    command = {"run": run, "check": check}[parser.parse_args().command]
+    problems = command(Project())
+    print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
+    return bool(problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
