@@ -17,6 +17,7 @@ __all__ = ["RedisClient"]
 
 _logger = logging.getLogger(__name__)
 
+
 class RedisClient(ABC):
     """A connection to Redis that every task of one event loop shares.
 
@@ -55,9 +56,7 @@ class RedisClient(ABC):
         """
 
     @abstractmethod
-    def pipeline(
-        self, commands: Sequence[Sequence[CommandArgument]], *, retry: bool = False
-    ) -> Awaitable[list[Any]]:
+    def pipeline(self, commands: Sequence[Sequence[CommandArgument]], *, retry: bool = False) -> Awaitable[list[Any]]:
         """Send several commands at once.
 
         They run in order on a single server, but not atomically; a cluster runs them in order on each node.

@@ -211,6 +211,7 @@ class Multiplexer:
         max_queued_bytes: int = 256 << 20,
         expect_role: str | None = None,
         on_error: Callable[[Reply, RedisReplyError], bool] | None = None,
+        on_unsent: Callable[[Reply, RedisError], bool] | None = None,
         on_push: Callable[[list[Any]], None] | None = None,
         on_lost: Callable[[], None] | None = None,
     ) -> None:
@@ -230,6 +231,8 @@ class Multiplexer:
             max_queued_bytes: Bytes waiting in line; more are refused.
             expect_role: Refuse a server whose `ROLE` is another, such as a demoted primary.
             on_error: Sees each error reply first; returns `True` when it took the command over.
+            on_unsent: Sees each command that may run elsewhere because no connection can be made, or this client was
+                closed: those not sent, and the idempotent ones. Returns `True` when it took the command over.
             on_push: Called with each RESP3 push.
             on_lost: Called when a connection is gone.
         """
@@ -250,6 +253,7 @@ class Multiplexer:
         self._max_queued_bytes = max_queued_bytes
         self._expect_role = expect_role
         self._on_error = on_error
+        self._on_unsent = on_unsent
         self._on_push = on_push
         self._on_lost = on_lost
         self._queue: deque[Reply] = deque()
@@ -328,7 +332,11 @@ class Multiplexer:
         """Start a tick's batch: check the loop, set the deadline that all of its commands share."""
         if self._closed:
             raise self._closed_error()
-        if asyncio.get_running_loop() is not self.loop:
+        try:
+            here = asyncio.get_running_loop() is self.loop
+        except RuntimeError:
+            here = False
+        if not here:
             msg = "this Redis client belongs to another event loop; connect once in each loop"
             raise RedisClosedError(msg)
         self._tick_open = True
@@ -340,13 +348,7 @@ class Multiplexer:
         self._flush_scheduled = self._tick_open = False
         queue = self._queue
         if self._again:
-            for reply in reversed(self._again):
-                if reply.parts is not None:
-                    reply.parts = []
-                queue.appendleft(reply)
-                self._queued_bytes += len(reply.payload)
-                self._watch(reply.deadline)
-            self._again.clear()
+            self._rejoin()
         if not queue:
             return
         link = self._link
@@ -359,26 +361,40 @@ class Multiplexer:
         if not link.writable:
             return
         room = self._max_in_flight - len(link.pending)
-        batch: list[Reply]
         if len(queue) <= room and self._queued_bytes <= _MAX_WRITE_BYTES:
             batch = [reply for reply in queue if not reply.done()]
             queue.clear()
             self._queued_bytes = 0
         else:
-            batch = []
-            size = 0
-            while queue and len(batch) < room and size < _MAX_WRITE_BYTES:
-                reply = queue.popleft()
-                size += len(reply.payload)
-                if not reply.done():
-                    batch.append(reply)
-            self._queued_bytes -= size
-            if queue and len(batch) < room:
-                self.schedule_flush()
+            batch = self._take(room)
         if batch:
             self.statistics["commands"] += len(batch)
             self.statistics["writes"] += 1
             link.send(batch)
+
+    def _take(self, room: int) -> list[Reply]:
+        """Take so many commands from the front, but not much more than a write's worth; the rest has its own turn."""
+        batch: list[Reply] = []
+        size = 0
+        while self._queue and len(batch) < room and size < _MAX_WRITE_BYTES:
+            reply = self._queue.popleft()
+            size += len(reply.payload)
+            if not reply.done():
+                batch.append(reply)
+        self._queued_bytes -= size
+        if self._queue and len(batch) < room:
+            self.schedule_flush()
+        return batch
+
+    def _rejoin(self) -> None:
+        """Put what is sent again before all that wait, in the order in which it came back."""
+        for reply in reversed(self._again):
+            if reply.parts is not None:
+                reply.parts = []
+            self._queue.appendleft(reply)
+            self._queued_bytes += len(reply.payload)
+            self._watch(reply.deadline)
+        self._again.clear()
 
     # -- what the link reports -----------------------------------------------------------------------------------
 
@@ -396,7 +412,7 @@ class Multiplexer:
             taken = False
         if not taken and not reply.done():
             reply.set_exception(error)
-        if not taken and isinstance(error, RedisReadOnlyError):
+        if isinstance(error, RedisReadOnlyError):
             self.handle_read_only(link)
 
     def handle_read_only(self, link: _Link) -> None:
@@ -435,6 +451,8 @@ class Multiplexer:
                 continue
             if reply.retry and not self._closed:
                 self.resend(reply)
+                continue
+            if reply.retry and self._on_unsent is not None and self._on_unsent(reply, self._closed_error()):
                 continue
             msg = (
                 f"the connection to Redis at {self.place} was lost after this command was sent; it may have run. "
@@ -553,11 +571,11 @@ class Multiplexer:
         self.schedule_flush()
 
     def _fail_waiting(self, error: RedisError) -> None:
-        for reply in self._queue:
-            if not reply.done():
-                reply.set_exception(_copy(error))
-        self._queue.clear()
-        self._queued_bytes = 0
+        waiting, self._queue, self._queued_bytes = self._queue, deque(), 0
+        for reply in waiting:
+            if reply.done() or (self._on_unsent is not None and self._on_unsent(reply, error)):
+                continue
+            reply.set_exception(_copy(error))
 
     async def _open_link(self) -> None:
         link = _Link(self)
@@ -571,7 +589,8 @@ class Multiplexer:
             raise
         except TimeoutError as error:
             where = show_address(address) if address else self.place
-            msg = f"Redis at {where} did not answer within {self._connect_timeout:g} s of connecting"
+            doubt = "; is this its TLS port?" if self._tls else ""
+            msg = f"Redis at {where} did not answer within {self._connect_timeout:g} s of connecting{doubt}"
             raise RedisTimeoutError(msg) from error
         except ssl.SSLCertVerificationError as error:
             msg = (
@@ -666,8 +685,12 @@ class Multiplexer:
         if link.failure is not None:
             what = f"what listens at {self.place} does not speak the Redis protocol: {link.failure}"
         else:
-            what = f"Redis at {self.place} closed the connection while it was being made" + (f": {cause}" if cause else "")
-        return RedisConnectionError(what if self._tls else f"{what}; is the port right, or is it a TLS port (rediss://)?")
+            what = f"Redis at {self.place} closed the connection while it was being made" + (
+                f": {cause}" if cause else ""
+            )
+        return RedisConnectionError(
+            what if self._tls else f"{what}; is the port right, or is it a TLS port (rediss://)?"
+        )
 
     # -- closing -------------------------------------------------------------------------------------------------
 
@@ -687,8 +710,12 @@ class Multiplexer:
     def _closed_error(self) -> RedisClosedError:
         return RedisClosedError(f"the Redis client of {self.place} is closed")
 
-    async def aclose(self) -> None:
-        """Wait for the answers that are due, then close. Calling it again does nothing."""
+    async def aclose(self, patience: float | None = None) -> None:
+        """Wait for the answers that are due, then close. Calling it again does nothing.
+
+        Args:
+            patience: Seconds to wait at most; the time-out of commands where it is left out.
+        """
         if self._closed:
             return
         self._closed = True
@@ -700,7 +727,7 @@ class Multiplexer:
             due = [reply for link in self._links() for reply in link.pending]
             due = [reply for reply in (*due, *self._queue) if not reply.done()]
             if due:
-                await asyncio.wait(due, timeout=self._timeout)
+                await asyncio.wait(due, timeout=self._timeout if patience is None else patience)
             closing = self._links()
             for link in closing:
                 link.transport.close()

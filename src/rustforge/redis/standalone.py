@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from rustforge.redis.client import RedisClient
+from rustforge.redis.commands import UNSHAREABLE, refusal
 from rustforge.redis.multiplexer import Multiplexer, Reply, pack
 
 if TYPE_CHECKING:
@@ -18,12 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["StandaloneClient"]
 
 _CACHING = pack("CLIENT", "CACHING", "YES")
-_NAMES = (
-    "MULTI EXEC DISCARD WATCH SELECT HELLO RESET QUIT MONITOR SUBSCRIBE PSUBSCRIBE SSUBSCRIBE "
-    "UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE"
-)
-_UNSHAREABLE = frozenset(_NAMES.split() + _NAMES.lower().split())
-_ALTERNATIVES = "put a transaction into one pipeline, and the database number into the URL"
 
 
 class StandaloneClient(RedisClient):
@@ -65,14 +60,11 @@ class StandaloneClient(RedisClient):
 
     def call(self, *args: CommandArgument, retry: bool = False) -> Awaitable[Any]:
         """Send one command; see [`RedisClient.call`][rustforge.redis.RedisClient.call]."""
-        if args[0] in _UNSHAREABLE:
-            msg = f"{args[0]!s} would change the connection that all tasks share; {_ALTERNATIVES}"
-            raise ValueError(msg)
+        if args[0] in UNSHAREABLE:
+            raise refusal(args[0])
         return self._send(pack(*args), retry)
 
-    def pipeline(
-        self, commands: Sequence[Sequence[CommandArgument]], *, retry: bool = False
-    ) -> Awaitable[list[Any]]:
+    def pipeline(self, commands: Sequence[Sequence[CommandArgument]], *, retry: bool = False) -> Awaitable[list[Any]]:
         """Send several commands at once; see [`RedisClient.pipeline`][rustforge.redis.RedisClient.pipeline]."""
         if not commands:
             return _ready([], self._multiplexer)
@@ -145,6 +137,6 @@ class StandaloneClient(RedisClient):
 
 def _ready(value: Any, multiplexer: Multiplexer) -> Awaitable[Any]:
     """Make an awaitable that is already answered."""
-    future: Any = multiplexer.loop.create_future()
+    future = multiplexer.loop.create_future()
     future.set_result(value)
     return future

@@ -95,24 +95,12 @@ class RedisUrl:
             raise ConfigurationError(msg)
         parts = _split(url)
         topology, tls = _SCHEMES[parts.scheme]
-        options = dict(parse_qsl(parts.query, keep_blank_values=True))
-        unknown = sorted(set(options) - _OPTIONS)
-        if unknown:
-            msg = f"Redis URL has the unknown option {unknown[0]!r}; known: {', '.join(sorted(_OPTIONS))}"
-            raise ConfigurationError(msg)
-        if not tls and any(name.startswith("ssl_") for name in options):
-            msg = "Redis URL has ssl_ options but no TLS; write rediss:// (rediss+sentinel://, rediss+cluster://)"
-            raise ConfigurationError(msg)
-        if options.get("ssl_check_hostname", "true") not in {"true", "false"}:
-            msg = f"Redis URL option ssl_check_hostname={options['ssl_check_hostname']!r} must be true or false"
-            raise ConfigurationError(msg)
-        for name in ("timeout", "connect_timeout"):
-            _positive_seconds(name, options.get(name))
+        options = _options(parts.query, tls=tls)
         credentials, _, hosts = parts.netloc.rpartition("@")
         username, _, password = credentials.partition(":")
         segments = [unquote(segment) for segment in parts.path.split("/") if segment]
         addresses: tuple[Address, ...] = ()
-        name, database = "", options.get("db", "0")
+        name = ""
         if topology == "memory":
             name = hosts
             if segments or options:
@@ -120,35 +108,21 @@ class RedisUrl:
                 raise ConfigurationError(msg)
         elif parts.scheme == "unix":
             addresses = (unquote(parts.path),)
-            if parts.path in {"", "/"}:
-                msg = "unix:// needs the socket's path, as in unix:///run/redis.sock"
+            if not segments or hosts:
+                msg = "unix:// needs the socket's path, with three slashes, as in unix:///run/redis.sock"
                 raise ConfigurationError(msg)
+            segments = []
         else:
-            port = _DEFAULT_SENTINEL_PORT if topology == "sentinel" else _DEFAULT_PORT
-            addresses = tuple(_address(host, port) for host in (hosts or "127.0.0.1").split(","))
+            addresses = _addresses(hosts, topology)
             if topology == "sentinel":
                 if not segments:
                     msg = "a Sentinel URL needs the service name: redis+sentinel://host:26379/mymaster/0"
                     raise ConfigurationError(msg)
                 name = segments.pop(0)
-            if segments:
-                database = segments.pop(0)
-            if segments:
-                msg = f"Redis URL has too many path parts; write {_FORMS}"
-                raise ConfigurationError(msg)
-        if topology == "standalone" and len(addresses) > 1:
-            msg = "redis:// takes one host; for several write redis+cluster:// or redis+sentinel://"
-            raise ConfigurationError(msg)
-        if not (database.isascii() and database.isdigit()):
-            msg = f"Redis database {database!r} is not a number, as in redis://127.0.0.1:6379/0"
-            raise ConfigurationError(msg)
-        if topology == "cluster" and int(database):
-            msg = "Redis Cluster has only database 0; take the number out of the URL"
-            raise ConfigurationError(msg)
         return cls(
             topology=topology,
             addresses=addresses,
-            database=int(database),
+            database=_database(segments or [options.get("db", "0")], topology),
             username=unquote(username) or None,
             password=unquote(password) or None,
             tls=tls,
@@ -197,6 +171,49 @@ def show_address(address: Address) -> str:
         return f"unix://{address}"
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _options(query: str, *, tls: bool) -> dict[str, str]:
+    """Read and check the query part."""
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    unknown = sorted(set(options) - _OPTIONS)
+    if unknown:
+        msg = f"Redis URL has the unknown option {unknown[0]!r}; known: {', '.join(sorted(_OPTIONS))}"
+        raise ConfigurationError(msg)
+    if not tls and any(name.startswith("ssl_") for name in options):
+        msg = "Redis URL has ssl_ options but no TLS; write rediss:// (rediss+sentinel://, rediss+cluster://)"
+        raise ConfigurationError(msg)
+    if options.get("ssl_check_hostname", "true") not in {"true", "false"}:
+        msg = f"Redis URL option ssl_check_hostname={options['ssl_check_hostname']!r} must be true or false"
+        raise ConfigurationError(msg)
+    for name in ("timeout", "connect_timeout"):
+        _positive_seconds(name, options.get(name))
+    return options
+
+
+def _addresses(hosts: str, topology: Topology) -> tuple[Address, ...]:
+    """Read the hosts, one or several."""
+    port = _DEFAULT_SENTINEL_PORT if topology == "sentinel" else _DEFAULT_PORT
+    addresses = tuple(_address(host, port) for host in (hosts or "127.0.0.1").split(","))
+    if topology == "standalone" and len(addresses) > 1:
+        msg = "redis:// takes one host; for several write redis+cluster:// or redis+sentinel://"
+        raise ConfigurationError(msg)
+    return addresses
+
+
+def _database(segments: list[str], topology: Topology) -> int:
+    """Read the database number, the last part of the path."""
+    database, *rest = segments
+    if rest:
+        msg = f"Redis URL has too many path parts; write {_FORMS}"
+        raise ConfigurationError(msg)
+    if not (database.isascii() and database.isdigit()):
+        msg = f"Redis database {database!r} is not a number, as in redis://127.0.0.1:6379/0"
+        raise ConfigurationError(msg)
+    if topology == "cluster" and int(database):
+        msg = "Redis Cluster has only database 0; take the number out of the URL"
+        raise ConfigurationError(msg)
+    return int(database)
 
 
 def _split(url: str) -> SplitResult:
