@@ -39,10 +39,13 @@ def prefix() -> str:
 @pytest.fixture(autouse=True)
 def _no_key_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fail a test that leaves a key without expiry outside its own prefix, then remove what it left inside."""
-    yield
+    server: RedisServer | None = None
+    allowed: str | None = None
     if "redis_server" in request.fixturenames:
-        server: RedisServer = request.getfixturevalue("redis_server")
+        server = request.getfixturevalue("redis_server")
         allowed = request.getfixturevalue("prefix") if "prefix" in request.fixturenames else None
+    yield
+    if server is not None:
         keys = [line for line in talk(server.port, "KEYS", "*").splitlines() if line and line[0] not in "*$"]
         leaked = [key for key in keys if allowed is None or not key.startswith(allowed)]
         talk(server.port, "FLUSHALL")

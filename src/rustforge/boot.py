@@ -58,6 +58,9 @@ async def boot(settings: Settings | None = None) -> AsyncGenerator[BootContext]:
             first = error.errors(include_url=False, include_input=False)[0]
             msg = f"{str(first['loc'][0]).upper()}: {first['msg']}"
             raise BootError(msg) from None
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"the file .env cannot be read: {error}"
+            raise BootError(msg) from error
     address = without_credentials(settings.redis_url)
     try:
         cache = await Cache.connect(settings.redis_url, prefix=settings.redis_prefix)

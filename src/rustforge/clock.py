@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -81,12 +82,13 @@ SYSTEM_CLOCK: Clock = SystemClock()
 """The clock that everything uses unless it is given another."""
 
 
-def milliseconds(duration: Duration, name: str = "ttl") -> int:
-    """Turn a duration into whole milliseconds, rounded up, so that it is never zero.
+def milliseconds(duration: Duration, name: str = "ttl", *, allow_zero: bool = False) -> int:
+    """Turn a duration into whole milliseconds, rounded up, so that a positive one never becomes zero.
 
     Args:
         duration: Seconds as `int` or `float`, or a `timedelta`; positive and at most 100 years.
         name: What the error message calls it.
+        allow_zero: Whether zero is a duration too.
 
     Raises:
         InvalidArgumentError: The duration is zero, negative, not finite or over 100 years.
@@ -106,7 +108,10 @@ def milliseconds(duration: Duration, name: str = "ttl") -> int:
     else:
         msg = f"{name} must be seconds (int or float) or a timedelta, not {type(duration).__name__}"
         raise InvalidTypeError(msg)
+    if allow_zero and seconds == 0:
+        return 0
     if not 0 < seconds <= _LONGEST_MS / 1000:
-        msg = f"{name} must be more than 0 seconds and at most 100 years, not {duration!r}"
+        least = "at least" if allow_zero else "more than"
+        msg = f"{name} must be {least} 0 seconds and at most 100 years, not {duration!r}"
         raise InvalidArgumentError(msg)
-    return max(1, -int(-seconds * 1000 // 1))
+    return max(1, math.ceil(round(seconds * 1000, 3)))  # 16.1 s are 16,100 ms, whatever binary fractions say

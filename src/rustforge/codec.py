@@ -6,14 +6,20 @@ aliases a model declares.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import sys
+import types
 import typing
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
+from pydantic_core.core_schema import ErrorType
+
+from rustforge.errors import InvalidTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +27,17 @@ if TYPE_CHECKING:
 __all__ = ["DecodeError", "EncodeError", "decode", "decoder", "encode", "return_type"]
 
 _MAX_TYPES = 1024
+_MAX_LAYERS = 50
 _NO_NUMBERS = (b"NaN", b"Infinity")
+# What an error of pydantic says may be shown, except where it quotes the value or a validator of the user's speaks.
+_SHOWN = frozenset(typing.get_args(ErrorType)) - {
+    "assertion_error",
+    "union_tag_invalid",
+    "url_parsing",
+    "url_syntax_violation",
+    "uuid_parsing",
+    "value_error",
+}
 
 
 class EncodeError(TypeError):
@@ -29,7 +45,7 @@ class EncodeError(TypeError):
 
 
 class DecodeError(ValueError):
-    """The bytes are not JSON of the type. The message never shows the value."""
+    """The bytes are not JSON of the type. Neither the message nor an exception behind it shows the value."""
 
 
 def encode(value: object) -> bytes:
@@ -39,7 +55,8 @@ def encode(value: object) -> bytes:
         value: Anything pydantic can write: models, dataclasses, containers, dates, UUIDs, enums, numbers, text.
 
     Raises:
-        EncodeError: The value has a part that JSON cannot hold, such as an open file or a NaN.
+        EncodeError: The value has a part that JSON cannot hold, such as an open file or a NaN. (What a pydantic model
+            does with a NaN of its own is its `ser_json_inf_nan` setting: null, unless it says otherwise.)
     """
     try:
         text = to_json(value, by_alias=False, round_trip=True)
@@ -63,74 +80,154 @@ def decode(data: bytes, type: Any = None) -> Any:  # noqa: A002 - the public nam
 
     Raises:
         DecodeError: The bytes are not JSON, or do not fit the type.
+        InvalidTypeError: Pydantic cannot read JSON as such a type.
     """
     try:
         return decoder(type)(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        problem = f"{place}: {first['msg']}" if place else first["msg"]
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        msg = f"does not fit {_show_type(type)}: {problem}{more}"
-        raise DecodeError(msg) from None
-    except ValueError:
+        msg = _describe(error, type)
+    except ValueError as error:
+        if isinstance(error, InvalidTypeError):
+            raise
         msg = "is not JSON"
-        raise DecodeError(msg) from None
+    raise DecodeError(msg)  # outside of the handlers, so that no exception with the value in it hangs on this one
 
 
 def decoder(type: Any) -> Callable[[bytes], Any]:  # noqa: A002
-    """Return the function that reads JSON as a type; it raises what pydantic raises."""
+    """Return the function that reads JSON as a type; it raises what pydantic raises.
+
+    Raises:
+        InvalidTypeError: Pydantic cannot read JSON as such a type.
+    """
     if type is None:
         return from_json
     try:
         return _decoder(type)
+    except InvalidTypeError:
+        raise
     except TypeError:  # an unhashable annotation
         return _decoder.__wrapped__(type)
 
 
 @functools.lru_cache(maxsize=_MAX_TYPES)
 def _decoder(type: Any) -> Callable[[bytes], Any]:  # noqa: A002
-    return functools.partial(TypeAdapter(type).validator.validate_json, by_alias=True, by_name=True)
+    try:
+        adapter = TypeAdapter(type)
+    except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+        msg = f"type {_show_type(type)} cannot be read from JSON: {str(error).splitlines()[0]}"
+        raise InvalidTypeError(msg) from error
+    return functools.partial(adapter.validator.validate_json, by_alias=True, by_name=True)
 
 
 def return_type(function: Callable[..., Any]) -> Any:
-    """Find the type that a function is annotated to return; `None` where it says nothing.
+    """Find the type that a function is annotated to return; `None` where it says nothing, or `Any`, or `None`.
 
-    Wrappers, `functools.partial` and callable objects are looked through.
+    Wrappers made with `functools.wraps`, `functools.partial`, methods and callable objects are looked through.
+
+    Raises:
+        InvalidTypeError: The annotation names what does not exist at run time.
     """
-    while isinstance(function, functools.partial):
-        function = function.func
-    code = getattr(function, "__code__", None)
-    if code is None:
-        function = getattr(function, "__func__", None) or type(function).__call__
-        code = getattr(function, "__code__", None)
-        if code is None:
-            return None
+    plain = _plain(function)
+    if plain is None:
+        return None
+    annotation = _annotation(plain)
+    if annotation is None or annotation is Any:
+        return None
+    if isinstance(annotation, type):
+        return annotation
+    code = plain.__code__
+    if isinstance(annotation, str) and any(name in annotation for name in code.co_freevars):
+        return _resolve(plain, annotation)  # a local type: each call of the function around it makes another
     try:
-        return _return_types[code]
-    except KeyError:
-        found = _find_return_type(inspect.unwrap(function))
-        if len(_return_types) >= _MAX_TYPES:
-            _return_types.clear()
-        _return_types[code] = found
-        return found
+        return _return_types[code, annotation]
+    except (KeyError, TypeError):
+        found = _resolve(plain, annotation)
+    if len(_return_types) >= _MAX_TYPES:
+        _return_types.clear()
+    with contextlib.suppress(TypeError):  # an unhashable annotation
+        _return_types[code, annotation] = found
+    return found
 
 
 _return_types: dict[Any, Any] = {}
 
 
-def _find_return_type(function: Callable[..., Any]) -> Any:
-    """Resolve the return annotation, looking into the function's own closure for local types."""
+def _plain(function: Any) -> types.FunctionType | None:
+    """Find the function that was written, inside of whatever stands around it."""
+    for _ in range(_MAX_LAYERS):
+        if isinstance(function, types.FunctionType):
+            if "__wrapped__" not in function.__dict__:
+                return function
+            function = function.__dict__["__wrapped__"]
+        elif isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, types.MethodType):
+            function = function.__func__
+        elif not isinstance(function, type) and hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        else:
+            function = getattr(type(function), "__call__", None)  # noqa: B004 - it is looked into, not called
+    return None
+
+
+def _annotation(function: types.FunctionType) -> Any:
+    """Return the return annotation, perhaps still a string."""
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - not there before
+
+        return annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF).get("return")
+    return function.__annotations__.get("return")
+
+
+def _resolve(function: types.FunctionType, annotation: Any) -> Any:
+    """Evaluate a return annotation, and no other one, with the function's globals and the variables around it."""
+    only = types.SimpleNamespace(
+        __annotations__={"return": annotation}, __type_params__=getattr(function, "__type_params__", ())
+    )
+    around = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            around[name] = cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
     try:
-        hints = typing.get_type_hints(function, localns=inspect.getclosurevars(function).nonlocals, include_extras=True)
-    except (NameError, TypeError, ValueError, AttributeError):
-        return None
-    found = hints.get("return")
+        found = typing.get_type_hints(only, function.__globals__, around, include_extras=True)["return"]
+    except (NameError, TypeError, AttributeError, SyntaxError) as error:
+        msg = (
+            f"the return annotation {annotation!r} of {function.__qualname__}() cannot be resolved ({error}); "
+            "import or define its names where they exist at run time, or say what to read with type="
+        )
+        raise InvalidTypeError(msg) from error
     origin = typing.get_origin(found)
     if isinstance(origin, type) and issubclass(origin, Awaitable):  # such as -> Awaitable[Article]
         found = typing.get_args(found)[-1]
-    return None if found is typing.Any or found is type(None) else found
+    return None if found is Any or found is type(None) else found
+
+
+def _describe(error: ValidationError, type: Any) -> str:  # noqa: A002
+    """Say what does not fit, and where, without showing the value."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    # Keys of a mapping are data, so only names that the type declares are shown.
+    declared = set(_words(TypeAdapter(type).core_schema))
+    place = ".".join(part if part in declared else "*" for part in map(str, first["loc"]))
+    problem = first["msg"] if first["type"] in _SHOWN else first["type"]
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return f"does not fit {_show_type(type)}: {f'{place}: ' if place else ''}{problem}{more}"
+
+
+def _words(schema: object) -> Iterator[str]:
+    """Find every word in a schema of pydantic, the names and aliases of fields among them."""
+    if isinstance(schema, str):
+        yield schema
+    elif isinstance(schema, Mapping):
+        for key, part in schema.items():
+            if key not in {"default", "metadata", "serialization"}:
+                yield from _words(key)
+                yield from _words(part)
+    elif isinstance(schema, list | tuple):
+        for part in schema:
+            yield from _words(part)
 
 
 def _show_type(type: Any) -> str:  # noqa: A002
-    return getattr(type, "__name__", None) or str(type)
+    return type.__name__ if inspect.isclass(type) and not typing.get_args(type) else str(type)

@@ -2,7 +2,7 @@
 
 A cache with the prefix `shop` keeps the value `article:1` under `shop:article:1`. What it needs beside the values has
 a tilde where values have the colon, so that neither can be mistaken for the other: `shop~tag:...`, `shop~lock:...`,
-`shop~rate:...`.
+`shop~rate:...`. The values of a prefix `shop:eu` lie among those of `shop`, and `flush_all` of `shop` removes them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ MAX_KEY_BYTES = 1024
 """The longest key, in bytes of UTF-8, without the prefix."""
 
 _SHORT = MAX_KEY_BYTES // 4
-_FORBIDDEN_IN_PREFIX = frozenset("{}*?[]^\\~\x7f")
+_LONGEST_PREFIX = 128
+_FORBIDDEN_IN_PREFIX = frozenset(" {}*?[]^\\~")
 
 
 class KeySpace:
@@ -39,7 +40,7 @@ class KeySpace:
         """
         if prefix is not None:
             _require_text(prefix, "prefix")
-            if len(prefix) > 128 or any(char <= " " or char in _FORBIDDEN_IN_PREFIX for char in prefix):  # noqa: PLR2004
+            if len(prefix) > _LONGEST_PREFIX or not prefix.isprintable() or not _FORBIDDEN_IN_PREFIX.isdisjoint(prefix):
                 msg = f"prefix {prefix!r} must be at most 128 characters, without blanks and any of {{}}*?[]^\\~"
                 raise InvalidArgumentError(msg)
         self.prefix = prefix

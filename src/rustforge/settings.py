@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["Settings", "without_credentials"]
+
+_HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
 
 
 class Settings(BaseSettings):
@@ -61,11 +63,21 @@ class Settings(BaseSettings):
 def without_credentials(url: str) -> str:
     """Take the user name, the password and the query, which may hold keys, out of a URL.
 
+    Where special characters of a password were not written as %XX, nobody can tell where it ends, so only the scheme
+    is left.
+
     Example:
         ```python
         without_credentials("redis://app:secret@cache:6379/0")  # 'redis://cache:6379/0'
         ```
     """
-    parts = urlsplit(url)
-    hosts = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=hosts, query="")) if hosts != parts.netloc or parts.query else url
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return "..." if "@" in url else url
+    place, _, _ = rest.partition("?")
+    authority, slash, path = place.partition("/")
+    hosts = authority.rpartition("@")[2]
+    odd = "#" in rest or "@" in path or ("@" in rest and "@" not in authority)
+    if odd or not all(_HOST.fullmatch(host) for host in hosts.split(",")):
+        return f"{scheme}://..."
+    return f"{scheme}://{hosts}{slash}{path}"

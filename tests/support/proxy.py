@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 _CHUNK = 65_536
 
@@ -20,8 +20,39 @@ _CHUNK = 65_536
 async def until(predicate: Callable[[], object], seconds: float = 5.0) -> None:
     """Wait until the predicate holds, for what no event tells of."""
     async with asyncio.timeout(seconds):
-        while not predicate():
+        while not predicate():  # noqa: ASYNC110 - what is waited for has no event
             await asyncio.sleep(0.001)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    handle: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """Serve a made-up server on a free port, which is given, and leave no connection of it behind."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await handle(reader, writer)
+        except (OSError, asyncio.CancelledError):
+            pass
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass(frozen=True)
@@ -50,7 +81,9 @@ class Proxy:
         plans: One for each connection to come, in order; those after them get `default`.
         default: The plan of every further connection.
         up: Sizes of what was read from clients, a number for each read.
+        down: Everything that was passed on to clients.
         passed: Bytes passed on, both ways, all connections together.
+        inject: Bytes that go to the client before and after the next ones of the server, once.
         on_pass: Called with `passed` after each piece.
         accepted: How many connections were made.
     """
@@ -61,7 +94,9 @@ class Proxy:
         self.plans = deque(plans)
         self.default = Plan()
         self.up: list[int] = []
+        self.down = bytearray()
         self.passed = 0
+        self.inject = (b"", b"")
         self.on_pass: Callable[[int], None] = lambda _: None
         self.accepted = 0
         self._target = target
@@ -120,31 +155,33 @@ class Proxy:
                 return
             upstream, server = await asyncio.open_connection("127.0.0.1", self._target)
             ends.append(server)
-            pumps.append(asyncio.create_task(self._pump(reader, server, plan, plan.cut_up, self.up)))
-            pumps.append(asyncio.create_task(self._pump(upstream, writer, plan, plan.cut_down, [])))
+            pumps.append(asyncio.create_task(self._pump(reader, server, plan, up=True)))
+            pumps.append(asyncio.create_task(self._pump(upstream, writer, plan, up=False)))
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         except (OSError, asyncio.CancelledError):
             pass
         finally:
-            self._connections.discard(task)
             for pump in pumps:
                 pump.cancel()
             for end in ends:
                 _close(end, reset=plan.reset)
+            try:
+                closing = asyncio.gather(*pumps, *[end.wait_closed() for end in ends], return_exceptions=True)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(closing, 1)
+            finally:
+                for end in ends:
+                    end.transport.abort()
+                self._connections.discard(task)
 
-    async def _pump(
-        self,
-        source: asyncio.StreamReader,
-        sink: asyncio.StreamWriter,
-        plan: Plan,
-        limit: int | None,
-        seen: list[int],
-    ) -> None:
-        """Pass bytes on in one direction, up to the limit."""
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, plan: Plan, *, up: bool) -> None:
+        """Pass bytes on in one direction, up to the plan's limit."""
+        limit = plan.cut_up if up else plan.cut_down
         passed = 0
         with contextlib.suppress(OSError):
             while data := await source.read(_CHUNK):
-                seen.append(len(data))
+                if up:
+                    self.up.append(len(data))
                 for start in range(0, len(data), plan.piece):
                     piece = data[start : start + plan.piece]
                     if plan.delay:
@@ -152,11 +189,16 @@ class Proxy:
                     await self._flowing.wait()
                     if limit is not None:
                         piece = piece[: limit - passed]
+                    if not up:
+                        piece = self.inject[0] + piece + self.inject[1]
+                        self.inject = (b"", b"")
                     sink.write(piece)
                     await sink.drain()
                     await asyncio.sleep(0)
                     passed += len(piece)
                     self.passed += len(piece)
+                    if not up:
+                        self.down += piece
                     self.on_pass(self.passed)
                     if passed == limit:
                         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import shutil
 import signal
 import socket
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
 _START_SECONDS = 15.0
+_SYNC_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 
 
 def server_binary() -> str:
@@ -140,38 +142,139 @@ class RedisServer:
         self.stop()
 
 
+def info(port: int, section: str, name: str) -> str:
+    """Read one field of INFO."""
+    lines = talk(port, "INFO", section).splitlines()
+    return next((line.partition(":")[2] for line in lines if line.startswith(f"{name}:")), "")
+
+
+def wait_for(predicate: Callable[[], object], what: str, seconds: float = _START_SECONDS) -> None:
+    """Wait until the predicate holds; a server that does not answer yet counts as no."""
+    deadline = time.monotonic() + seconds
+    while True:
+        with contextlib.suppress(OSError):
+            if predicate():
+                return
+        if time.monotonic() > deadline:
+            msg = f"waited {seconds:g} s in vain until {what}"
+            raise RuntimeError(msg)
+        time.sleep(0.01)
+
+
 class RedisCluster:
-    """Three primaries that share the 16,384 slots."""
+    """Three primaries that share the 16,384 slots, and replicas of them if asked for."""
 
-    def __init__(self, options: Sequence[str] = ()) -> None:
-        """Start the nodes, introduce them to each other and wait until each sees the whole cluster."""
-        cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-config-file", "nodes.conf")
-        self.nodes = [RedisServer(*cluster, *options) for _ in range(3)]
-        for index, node in enumerate(self.nodes):
-            first, last = index * 16_384 // 3, (index + 1) * 16_384 // 3 - 1
-            reply = talk(node.port, "CLUSTER", "ADDSLOTS", *range(first, last + 1))
-            assert reply.startswith("+OK"), reply
-            talk(node.port, "CLUSTER", "SET-CONFIG-EPOCH", index + 1)
-        for node in self.nodes[1:]:
-            talk(self.nodes[0].port, "CLUSTER", "MEET", "127.0.0.1", node.port)
-        deadline = time.monotonic() + _START_SECONDS
-        while not all(self._complete(node) for node in self.nodes):
-            if time.monotonic() > deadline:
-                msg = "the cluster did not come together"
-                raise RuntimeError(msg)
-            time.sleep(0.02)
+    def __init__(self, *options: str, replicas: int = 0, node_timeout: int = 2000) -> None:
+        """Start the nodes, each with the list of all nodes, and wait until each sees the whole cluster.
 
-    @staticmethod
-    def _complete(node: RedisServer) -> bool:
-        info = talk(node.port, "CLUSTER", "INFO")
-        return "cluster_state:ok" in info and "cluster_known_nodes:3" in info
+        Args:
+            *options: Further options of every node.
+            replicas: How many replicas to start; the first replicates the first primary, and so on.
+            node_timeout: Milliseconds after which a silent node is replaced by its replica.
+        """
+        ports = [free_port() for _ in range(3 + replicas)]
+        self._ids = {port: hashlib.sha1(str(port).encode()).hexdigest() for port in ports}
+        folder = Path(tempfile.mkdtemp(prefix="rustforge-cluster-"))
+        cluster = (*_SYNC_AT_ONCE, "--cluster-enabled", "yes", "--cluster-node-timeout", str(node_timeout))
+        nodes: list[RedisServer] = []
+        for port in ports:
+            config = folder / f"{port}.conf"
+            lines = [self._line(ports, index, myself=port) for index in range(len(ports))]
+            config.write_text("".join([*lines, "vars currentEpoch 3 lastVoteEpoch 0\n"]))
+            nodes.append(RedisServer(*cluster, "--cluster-config-file", str(config), *options, port=port))
+        self.nodes, self.replicas = nodes[:3], nodes[3:]
+        self._folder = folder
+        wait_for(lambda: all(self._complete(node) for node in nodes), "the cluster came together")
+
+    def _line(self, ports: list[int], index: int, *, myself: int) -> str:
+        """Write a node's line of nodes.conf."""
+        port = ports[index]
+        slots = f"{index * 16_384 // 3}-{(index + 1) * 16_384 // 3 - 1}" if index < 3 else ""
+        role = "master -" if index < 3 else f"slave {self._ids[ports[index - 3]]}"
+        flags = f"myself,{role}" if port == myself else role
+        epoch = index % 3 + 1
+        return f"{self._ids[port]} 127.0.0.1:{port}@{port + 10_000} {flags} 0 0 {epoch} connected {slots}\n"
+
+    def _complete(self, node: RedisServer) -> bool:
+        up = "cluster_state:ok" in talk(node.port, "CLUSTER", "INFO")
+        synced = node in self.nodes or info(node.port, "replication", "master_link_status") == "up"
+        return up and synced and talk(node.port, "CLUSTER", "NODES").count(" connected") == len(self._ids)
 
     @property
     def url(self) -> str:
-        """A URL that names every node as a seed."""
+        """A URL that names every primary as a seed."""
         return "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
+
+    def owner(self, slot: int) -> RedisServer:
+        """Find the primary that serves a slot in the beginning."""
+        return next(node for index, node in enumerate(self.nodes) if slot < (index + 1) * 16_384 // 3)
+
+    def begin_move(self, slot: int, source: RedisServer, target: RedisServer) -> None:
+        """Open a slot on both sides: keys that the source lacks are answered with ASK from now on."""
+        self._setslot(target, slot, "IMPORTING", source)
+        self._setslot(source, slot, "MIGRATING", target)
+
+    def move_keys(self, slot: int, source: RedisServer, target: RedisServer, count: int = 10_000) -> int:
+        """Move up to so many keys of a slot that is open on both sides; return how many went."""
+        reply = talk(source.port, "CLUSTER", "GETKEYSINSLOT", slot, count)
+        keys = [line for line in reply.splitlines()[1:] if not line.startswith("$")]
+        if keys:
+            moved = talk(source.port, "MIGRATE", "127.0.0.1", target.port, '""', 0, 5000, "KEYS", *keys)
+            assert moved.startswith(("+OK", "+NOKEY")), moved
+        return len(keys)
+
+    def end_move(self, slot: int, target: RedisServer) -> None:
+        """Give the slot to its new owner, and tell all primaries at once."""
+        for node in (target, *(node for node in self.nodes if node is not target)):
+            self._setslot(node, slot, "NODE", target)
+
+    def _setslot(self, node: RedisServer, slot: int, state: str, other: RedisServer) -> None:
+        reply = talk(node.port, "CLUSTER", "SETSLOT", slot, state, self._ids[other.port])
+        assert reply.startswith("+OK"), reply
 
     def stop(self) -> None:
         """End all nodes."""
-        for node in self.nodes:
+        for node in (*self.nodes, *self.replicas):
             node.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class SentinelGroup:
+    """A primary, a replica, and three Sentinels of which two must agree that the primary is down."""
+
+    service = "orders"
+
+    def __init__(self, *, down_after: int = 500) -> None:
+        """Start everything, and wait until each Sentinel knows the replica and the other Sentinels.
+
+        Args:
+            down_after: Milliseconds after which a silent primary counts as down.
+        """
+        self.primary = RedisServer(*_SYNC_AT_ONCE)
+        self.replica = RedisServer("--replicaof", "127.0.0.1", str(self.primary.port), *_SYNC_AT_ONCE)
+        config = [
+            f"sentinel monitor {self.service} 127.0.0.1 {self.primary.port} 2",
+            f"sentinel down-after-milliseconds {self.service} {down_after}",
+            f"sentinel failover-timeout {self.service} 3000",
+        ]
+        self.sentinels = [RedisServer(*config, sentinel=True) for _ in range(3)]
+        wait_for(
+            lambda: info(self.replica.port, "replication", "master_link_status") == "up", "the replica was in sync"
+        )
+        wait_for(lambda: all(self._complete(sentinel) for sentinel in self.sentinels), "the Sentinels knew each other")
+
+    def _complete(self, sentinel: RedisServer) -> bool:
+        return "status=ok" in info(sentinel.port, "sentinel", "master0") and all(
+            part in info(sentinel.port, "sentinel", "master0") for part in ("slaves=1", "sentinels=3")
+        )
+
+    @property
+    def url(self) -> str:
+        """A URL that names every Sentinel."""
+        places = ",".join(f"127.0.0.1:{sentinel.port}" for sentinel in self.sentinels)
+        return f"redis+sentinel://{places}/{self.service}"
+
+    def stop(self) -> None:
+        """End everything."""
+        for server in (*self.sentinels, self.replica, self.primary):
+            server.stop()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import json
 import logging
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rustforge import codec
-from rustforge.cache.entry import HEADER_BYTES, is_lease, window_of
+from rustforge.cache.entry import HEADER_BYTES, MARK, Entry, has_tags, identity, is_lease, is_soft, window_of
 from rustforge.cache.lock import Lock
 from rustforge.cache.rate_limit import RateLimit
 from rustforge.cache.remember import Flights, Plan
 from rustforge.cache.scripts import ADD, GCRA, INCREMENT, TOUCH
-from rustforge.cache.store import UNAVAILABLE, EntryStore, WhenUnavailable, new_version
+from rustforge.cache.store import EntryStore, WhenUnavailable, new_version, tag_names
 from rustforge.cache.watch import Watcher
 from rustforge.clock import milliseconds
 from rustforge.errors import (
@@ -38,8 +41,9 @@ __all__ = ["Cache", "Connecting"]
 T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
-_MARK = b"\xff"
 _CHUNK = 1_000
+_MISSING = -2  # what PTTL says of a key that is not there
+_TAGGED = 2  # what ADD says of a value with tags
 _INT64 = 1 << 63
 
 
@@ -183,7 +187,12 @@ class Cache:
         """
         full = self._keys.value(key)
         self._changing(full)
-        return bool(await self._client.unlink([full]))
+        start, removed = await self._client.pipeline(
+            [("GETRANGE", full, 0, HEADER_BYTES), ("UNLINK", full)], retry=True
+        )
+        if isinstance(removed, Exception):
+            raise removed
+        return bool(removed) and (isinstance(start, Exception) or not is_lease(start))
 
     async def forget(self, key: str) -> bool:
         """Do what `delete` does; the name reads well beside `remember`."""
@@ -191,23 +200,15 @@ class Cache:
 
     async def has(self, key: str) -> bool:
         """Tell whether there is a value."""
-        full = self._keys.value(key)
-        try:
-            count, start = await self._pair(("EXISTS", full), ("GETRANGE", full, 0, HEADER_BYTES - 1))
-        except UNAVAILABLE as error:
-            self._store.unavailable(error)
-            return False
-        if not count or is_lease(start):
-            return False
-        return start[:1] != _MARK or await self._read(full, count_it=False) is not None
+        return await self._left(key) is not None
 
     async def pull(self, key: str) -> str | None:
         """Read a text and remove it, in one step."""
         full = self._keys.value(key)
         self._changing(full)
         raw = await self._client.call("GETDEL", full)
-        if raw is not None and raw[:1] == _MARK:
-            raw = await self._store.open_entry(raw)
+        if raw is not None and raw[:1] == MARK:
+            raw = await self._store.open_one(raw)
         return None if raw is None else self._text(key, raw)
 
     async def add(self, key: str, value: str, ttl: Duration | None = None) -> bool:
@@ -224,7 +225,12 @@ class Cache:
         full, raw = self._keys.value(key), self._store.pack_plain(_encode_text(key, value))
         life = 0 if ttl is None else milliseconds(ttl)
         self._changing(full)
-        return bool(await self._client.run(ADD, [full], [raw, life]))
+        stored: int = await self._client.run(ADD, [full], [raw, life, ""])
+        if stored == _TAGGED:
+            there: bytes | None = await self._client.call("GET", full, retry=True)
+            if there is not None and await self._store.open_one(there) is None:
+                stored = await self._client.run(ADD, [full], [raw, life, identity(there)])
+        return stored == 1
 
     # -- time to live --------------------------------------------------------------------------------------------
 
@@ -259,7 +265,11 @@ class Cache:
         life = 0 if ttl is None else milliseconds(ttl)
         if self._store.near is not None:
             self._store.near.discard(full)
-        return bool(await self._client.run(TOUCH, [full], [life], retry=True))
+        existed, life, tags = await self._client.run(TOUCH, [full], [life], retry=True)
+        if not tags:
+            return bool(existed)
+        carried: dict[str, str] = json.loads(tags)
+        return await self._store.tag_versions(carried, life) == carried
 
     # -- typed JSON ----------------------------------------------------------------------------------------------
 
@@ -469,38 +479,47 @@ class Cache:
         full = self._keys.value(key)
         if type is None:
             type = codec.return_type(factory)  # noqa: A001
-        if not tags and not early and stale is None:
-            raw = await self._store.fetch(full)
-            if raw is not None and raw[:1] != _MARK:
+        if not callable(factory):
+            msg = f"factory must be a function without arguments, not {factory!r}"
+            raise InvalidTypeError(msg)
+        names = tag_names(tags) if tags else ()
+        window = 0 if stale is None else milliseconds(stale, "stale")
+        seconds = None if patience is None else milliseconds(patience, "patience") / 1000 if patience else 0.0
+        lease_ms = milliseconds(lease, "lease")
+        for name, share, most in (("early", early, 100.0), ("jitter", jitter, 1.0)) if early or jitter else ():
+            if isinstance(share, bool) or not 0.0 <= share <= most:
+                msg = f"{name} must be a number from 0 to {most:g}, not {share!r}"
+                raise InvalidArgumentError(msg)
+        away = False
+        if not names and not early and not window:
+            raw, source = await self._store.fetch(full)
+            away = source == "away"
+            if raw is not None and raw[:1] == MARK:
+                entry = None if is_soft(raw) else Entry.parse(raw)
+                raw = None if entry is None else entry.payload
+            if raw is not None:
                 try:
                     value = codec.decoder(type)(raw)
                 except ValueError:
                     pass  # the flight says why, and computes anew
                 else:
                     self._store.statistics.hits += 1
+                    self._store.statistics.near_hits += source == "near"
                     return value
-        if not callable(factory):
-            msg = f"factory must be a function without arguments, not {factory!r}"
-            raise InvalidTypeError(msg)
-        for name, share, most in (("early", early, 100.0), ("jitter", jitter, 1.0)):
-            if isinstance(share, bool) or not 0.0 <= share <= most:
-                msg = f"{name} must be a number from 0 to {most:g}, not {share!r}"
-                raise InvalidArgumentError(msg)
-        return await self._flights.remember(
-            Plan(
-                key=key,
-                full=full,
-                factory=factory,
-                type=type,
-                ttl=ttl,
-                window=0 if stale is None else milliseconds(stale, "stale"),
-                patience=_patience(patience),
-                early=early,
-                jitter=jitter,
-                tags=_tags(tags),
-                lease=milliseconds(lease, "lease"),
-            )
+        plan = Plan(
+            key=key,
+            full=full,
+            factory=factory,
+            type=type,
+            ttl=ttl,
+            window=window,
+            patience=seconds,
+            early=early,
+            jitter=jitter,
+            tags=names,
+            lease=lease_ms,
         )
+        return await self._flights.remember(plan, away=away)
 
     # -- counters ------------------------------------------------------------------------------------------------
 
@@ -636,17 +655,13 @@ class Cache:
         Args:
             *tags: The tags.
         """
-        names = set(_tags(tags))
-        self._flights.detach_all(lambda _, carried: not names.isdisjoint(carried))
+        names = set(tag_names(tags))
         full = [self._keys.tag(name) for name in names]
-        for key in full:
-            if self._store.near is not None:
+        self._flights.detach_all(lambda _, carried: not names.isdisjoint(carried))
+        if self._store.near is not None:
+            for key in full:
                 self._store.near.discard(key)
-        for answer in await self._client.pipeline(
-            [("SET", key, new_version(), "XX", "KEEPTTL") for key in full], retry=True
-        ):
-            if isinstance(answer, Exception):
-                raise answer
+        await self._store.whole_pipeline([("SET", key, new_version(), "XX", "KEEPTTL") for key in full])
 
     # -- coordination --------------------------------------------------------------------------------------------
 
@@ -682,8 +697,11 @@ class Cache:
         if cost > limit:
             msg = f"cost {cost} is above the limit {limit}, so the call would never be allowed"
             raise InvalidArgumentError(msg)
-        full = self._keys.rate(key)
-        answer: list[int] = await self._client.run(GCRA, [full], [limit, milliseconds(per, "per"), cost])
+        full, period = self._keys.rate(key), milliseconds(per, "per")
+        if limit > period * 1000:
+            msg = f"limit {limit:,} per {period / 1000:g} s is more than one call a microsecond"
+            raise InvalidArgumentError(msg)
+        answer: list[int] = await self._client.run(GCRA, [full], [limit, period, cost])
         allowed, remaining, retry_after, reset_after = answer
         return RateLimit(bool(allowed), limit, remaining, retry_after / 1e6, reset_after / 1e6)
 
@@ -710,31 +728,30 @@ class Cache:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    async def _read(self, full: str, *, count_it: bool = True) -> bytes | None:
+    async def _read(self, full: str) -> bytes | None:
         """Read a payload."""
-        raw = await self._store.fetch(full)
-        if raw is not None and raw[:1] == _MARK:
-            raw = await self._store.open_entry(raw)
-        if count_it:
-            self._count(raw)
+        store = self._store
+        raw, source = await store.fetch(full)
+        if raw is not None and raw[:1] == MARK:
+            raw = await store.attempt(functools.partial(store.open_one, raw), None)
+        self._count(raw)
+        store.statistics.near_hits += source == "near" and raw is not None
         return raw
 
     async def _read_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Read payloads, a bounded number at a time."""
         full = [self._keys.value(key) for key in keys]
-        found: list[bytes | None] = []
-        if self._store.refuses():
-            return [None] * len(full)
-        try:
+
+        async def work() -> list[bytes | None]:
+            found: list[bytes | None] = []
             for start in range(0, len(full), _CHUNK):
-                found += await self._client.mget(full[start : start + _CHUNK])
-        except UNAVAILABLE as error:
-            self._store.unavailable(error)
-            return [None] * len(full)
-        for index, raw in enumerate(found):
-            if raw is not None and raw[:1] == _MARK:
-                found[index] = await self._store.open_entry(raw)
-            self._count(found[index])
+                found += await self._store.open_all(await self._client.mget(full[start : start + _CHUNK]))
+            return found
+
+        nothing: list[bytes | None] = [None] * len(full)
+        found = await self._store.attempt(work, nothing)
+        for raw in found:
+            self._count(raw)
         return found
 
     def _count(self, raw: bytes | None) -> None:
@@ -745,32 +762,28 @@ class Cache:
 
     async def _write(self, full: str, payload: bytes, life: int, tags: Iterable[str] = ()) -> None:
         """Store a payload; `life` in milliseconds, 0 for ever."""
-        names = _tags(tags)
-        self._changing(full)
-        if self._store.refuses():
-            return
-        try:
+        names = tag_names(tags)
+
+        async def work() -> None:
             raw = await self._store.pack(payload, life, names)
             await self._client.call(*_set(full, raw, life), retry=True)
-        except UNAVAILABLE as error:
-            self._store.unavailable(error)
+
+        self._changing(full)
+        await self._store.attempt(work, None)
 
     async def _write_many(self, payloads: Mapping[str, bytes], ttl: Duration | None) -> None:
         life = 0 if ttl is None else milliseconds(ttl)
         commands: list[tuple[Any, ...]] = []
         for key, payload in payloads.items():
-            full = self._keys.value(key)
-            self._changing(full)
-            commands.append(_set(full, self._store.pack_plain(payload), life))
-        if self._store.refuses():
-            return
-        try:
+            commands.append(_set(self._keys.value(key), self._store.pack_plain(payload), life))
+
+        async def work() -> None:
             for start in range(0, len(commands), _CHUNK):
-                for answer in await self._client.pipeline(commands[start : start + _CHUNK], retry=True):
-                    if isinstance(answer, Exception):
-                        raise answer
-        except UNAVAILABLE as error:
-            self._store.unavailable(error)
+                await self._store.whole_pipeline(commands[start : start + _CHUNK])
+
+        for command in commands:
+            self._changing(command[1])
+        await self._store.attempt(work, None)
 
     def _changing(self, full: str) -> None:
         """Let nobody in this process see the old value, or join a computation of it, from now on."""
@@ -790,28 +803,24 @@ class Cache:
     async def _left(self, key: str) -> int | None:
         """Return the milliseconds until a value is not fresh any more, -1 without expiry, `None` without a value."""
         full = self._keys.value(key)
-        try:
-            left, start = await self._pair(("PTTL", full), ("GETRANGE", full, 0, HEADER_BYTES - 1))
-        except UNAVAILABLE as error:
-            self._store.unavailable(error)
-            return None
-        if left == -2 or is_lease(start):  # noqa: PLR2004 - PTTL's "missing"
-            return None
-        return max(0, left - window_of(start)) if left >= 0 else -1
 
-    async def _pair(self, first: Sequence[Any], second: Sequence[Any]) -> list[Any]:
-        answers = await self._client.pipeline([first, second], retry=True)
-        for answer in answers:
-            if isinstance(answer, RedisReplyError):
-                raise answer
-        return answers
+        async def work() -> int | None:
+            left, start = await self._store.whole_pipeline([("PTTL", full), ("GETRANGE", full, 0, HEADER_BYTES)])
+            if left == _MISSING or is_lease(start):
+                return None
+            if has_tags(start):
+                raw: bytes | None = await self._client.call("GET", full, retry=True)
+                if raw is None or await self._store.open_one(raw) is None:
+                    return None
+            return max(0, left - window_of(start)) if left >= 0 else -1
+
+        return await self._store.attempt(work, None)
 
     def _text(self, key: str, raw: bytes) -> str:
-        try:
+        with contextlib.suppress(UnicodeDecodeError):
             return raw.decode()
-        except UnicodeDecodeError:
-            msg = f"the value of {key!r} is not UTF-8 text; something else than this cache wrote it"
-            raise CacheDecodeError(key, msg) from None
+        msg = f"the value of {key!r} is not UTF-8 text; something else than this cache wrote it"
+        raise CacheDecodeError(key, msg)  # outside of the handler, as the other exception holds the value
 
     def _decode(self, key: str, raw: bytes, type: Any) -> Any:  # noqa: A002
         try:
@@ -846,24 +855,24 @@ class Connecting:
             await self._cache.aclose()
 
     async def _open(self) -> Cache:
-        client = connect(self._url)
-        cache = self._kind(client, **self._options)
-        cache.owns_client = True
+        cache = self._make()
         try:
-            await client.open()
+            await cache.client.open()
         except RedisError as error:
+            await cache.aclose()
             if self._options["when_unavailable"] != "compute":
-                await cache.aclose()
                 raise
             _logger.error("Redis cannot be used; starting without cache: %s", error)  # noqa: TRY400
+            cache = self._make()  # its client connects with the first command for which Redis is there
+        except BaseException:
+            await cache.aclose()
+            raise
         return cache
 
-
-def _patience(patience: Duration | None) -> float | None:
-    """Turn the argument into seconds; unlike a time to live it may be 0."""
-    if patience is None:
-        return None
-    return 0.0 if patience == 0 else milliseconds(patience, "patience") / 1000
+    def _make(self) -> Cache:
+        cache = self._kind(connect(self._url), **self._options)
+        cache.owns_client = True
+        return cache
 
 
 def _set(full: str, raw: bytes, life: int) -> tuple[Any, ...]:
@@ -894,10 +903,3 @@ def _names(keys: Iterable[str]) -> list[str]:
         msg = f"keys must be several keys, such as [{keys!r}], not one str"
         raise InvalidTypeError(msg)
     return list(keys)
-
-
-def _tags(tags: Iterable[str]) -> tuple[str, ...]:
-    if isinstance(tags, str):
-        msg = f"tags must be several names, such as [{tags!r}], not one str"
-        raise InvalidTypeError(msg)
-    return tuple(dict.fromkeys(tags))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
 from rustforge import codec
 from rustforge.cache.cache import Cache
+from rustforge.cache.store import tag_names
+from rustforge.clock import milliseconds
 from rustforge.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -46,7 +48,6 @@ class CachedFunction(Generic[P, T]):
         self._tags = tags
         self._options = options
         self._signature = inspect.signature(function)
-        self._type = codec.return_type(function)
         known = set(self._signature.parameters)
         for template in (key, *tags):
             for _, field, _, _ in string.Formatter().parse(template):
@@ -63,7 +64,7 @@ class CachedFunction(Generic[P, T]):
             self._key.format_map(values),
             self._ttl,
             factory,
-            self._type,
+            codec.return_type(self._function),
             tags=[tag.format_map(values) for tag in self._tags],
             **self._options,
         )
@@ -123,7 +124,7 @@ def cached(
         lease: As in `remember`.
 
     Raises:
-        InvalidArgumentError: The key names what is not a parameter of the function.
+        InvalidArgumentError: The key or a tag names what is not a parameter of the function; or `ttl` cannot be used.
 
     Example:
         ```python
@@ -137,7 +138,10 @@ def cached(
     """
     options = {"stale": stale, "patience": patience, "early": early, "jitter": jitter, "lease": lease}
 
+    milliseconds(ttl)  # a wrong one shows here, and not at the first call
+    names = tag_names(tags)
+
     def decorate(function: Callable[P, Awaitable[T]]) -> CachedFunction[P, T]:
-        return CachedFunction(function, key=key, ttl=ttl, cache=cache, tags=tuple(tags), options=options)
+        return CachedFunction(function, key=key, ttl=ttl, cache=cache, tags=names, options=options)
 
     return decorate

@@ -5,10 +5,12 @@ byte 0xFF; since no UTF-8 text has that byte, the two cannot be confused.
 
     0xFF | flags | lease owner (16) | lease end (13) | window (13) | cost (9) | id (8) | tags (JSON) | 0xFF | payload
 
-All numbers are decimal milliseconds, so that Lua reads them. An entry that is only a lease, taken by the process that
-computes a missing value, ends after the lease's end. Because the lease stands in the value's own key, whatever
-removes or replaces the value also takes the lease away, and a computation that was overtaken cannot store its
-outdated result.
+All numbers are decimal milliseconds, so that Lua reads them. The flags are 1 for a lease without a value, which ends
+after the lease's end; else 2 for a compressed payload, 4 where window, cost and tags count, or both.
+
+The process that computes a missing value takes the lease. Because it stands in the value's own key, whatever removes
+or replaces the value also takes the lease away, and a computation that was overtaken cannot store its outdated
+result.
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ import secrets
 import zlib
 from dataclasses import dataclass, field
 
-__all__ = ["HEADER_BYTES", "NO_OWNER", "Entry", "identity", "is_lease", "window_of"]
+__all__ = ["HEADER_BYTES", "MARK", "NO_OWNER", "Entry", "has_tags", "identity", "is_lease", "is_soft", "window_of"]
 
-_MARK = 0xFF
+MARK = b"\xff"
+"""What a header starts and ends with."""
 _LEASE, _COMPRESSED, _SOFT = 1, 2, 4
-_OWNER = slice(2, 18)
-_END = slice(18, 31)
+_VALUES = frozenset({_COMPRESSED, _SOFT, _COMPRESSED | _SOFT})
+_LEASE_BYTES = 31
 _WINDOW = slice(31, 44)
 _COST = slice(44, 53)
 _MAX_COST = 999_999_999
@@ -55,21 +58,26 @@ class Entry:
 
     @classmethod
     def parse(cls, raw: bytes) -> Entry | None:
-        """Read what Redis holds; `None` for a lease without a value, and for a header that is not understood."""
-        if not raw or raw[0] != _MARK:
+        """Read what Redis holds; `None` for a lease without a value.
+
+        What has no header, or one that is not understood, is a payload as it stands.
+        """
+        if raw[:1] != MARK:
             return cls(raw)
-        flags = raw[1] if len(raw) > 1 else _LEASE
-        if flags & _LEASE:
+        if is_lease(raw):
             return None
+        flags = raw[1] if len(raw) > HEADER_BYTES else 0
         try:
-            tags_end = raw.index(_MARK, HEADER_BYTES)
+            if flags not in _VALUES:
+                return cls(raw)
+            tags_end = raw.index(MARK, HEADER_BYTES)
             payload = raw[tags_end + 1 :]
             if flags & _COMPRESSED:
                 payload = zlib.decompress(payload)
-            tags: dict[str, str] = json.loads(raw[HEADER_BYTES:tags_end] or b"{}")
+            tags = json.loads(raw[HEADER_BYTES:tags_end]) if tags_end > HEADER_BYTES else {}
             return cls(payload, int(raw[_WINDOW]), int(raw[_COST]), tags, bool(flags & _SOFT))
         except (ValueError, zlib.error):
-            return None
+            return cls(raw)
 
     def pack(self, compress_above: int | None) -> bytes:
         """Write the entry; a payload longer than `compress_above` bytes is compressed where that makes it smaller."""
@@ -87,17 +95,25 @@ class Entry:
 
 
 def is_lease(start: bytes) -> bool:
-    """Tell whether the first two bytes of a stored value say that it is only a lease."""
-    return len(start) > 1 and start[0] == _MARK and bool(start[1] & _LEASE)
+    """Tell whether the start of a stored value says that it is only a lease."""
+    return len(start) >= _LEASE_BYTES and start[:2] == MARK + bytes([_LEASE])
 
 
-def window_of(header: bytes) -> int:
-    """Read the window out of a header; 0 where the value has none."""
-    return int(header[_WINDOW]) if len(header) >= HEADER_BYTES and header[0] == _MARK and header[1] & _SOFT else 0
+def is_soft(start: bytes) -> bool:
+    """Tell whether a stored value, of which this is more than the header, has a window, a cost and tags."""
+    return len(start) > HEADER_BYTES and start[:1] == MARK and start[1] in {_SOFT, _SOFT | _COMPRESSED}
+
+
+def has_tags(start: bytes) -> bool:
+    """Tell whether a stored value, of which this is more than the header, has tags."""
+    return is_soft(start) and start[HEADER_BYTES] != MARK[0]
+
+
+def window_of(start: bytes) -> int:
+    """Read the window out of the start of a stored value; 0 where it has none."""
+    return int(start[_WINDOW]) if is_soft(start) and start[_WINDOW].isdigit() else 0
 
 
 def identity(raw: bytes) -> str:
     """Name one stored value as the `LEASE` script does: by the id in its header, or by the SHA-1 of all of it."""
-    if len(raw) >= HEADER_BYTES and raw[0] == _MARK and raw[1] & _SOFT:
-        return raw[_ID].decode()
-    return hashlib.sha1(raw, usedforsecurity=False).hexdigest()
+    return raw[_ID].decode("latin-1") if is_soft(raw) else hashlib.sha1(raw, usedforsecurity=False).hexdigest()

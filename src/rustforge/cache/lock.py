@@ -8,8 +8,16 @@ import secrets
 from typing import TYPE_CHECKING, Self
 
 from rustforge.cache.scripts import OWNED_ACQUIRE, OWNED_DELETE, OWNED_EXTEND
-from rustforge.clock import milliseconds
-from rustforge.errors import InvalidArgumentError, LockLostError, LockTimeoutError, RedisError
+from rustforge.clock import SYSTEM_CLOCK, milliseconds
+from rustforge.errors import (
+    InvalidArgumentError,
+    LockLostError,
+    LockTimeoutError,
+    RedisClosedError,
+    RedisError,
+    RedisOutcomeUnknownError,
+    RedisTimeoutError,
+)
 
 if TYPE_CHECKING:
     from rustforge.cache.watch import Watcher
@@ -46,15 +54,16 @@ class Lock:
         self._watcher = watcher
         self._key = key
         self._lease = milliseconds(lease, "lease")
-        self._wait = None if wait is None else 0.0 if wait == 0 else milliseconds(wait, "wait") / 1000
+        self._wait = None if wait is None else milliseconds(wait, "wait", allow_zero=True) / 1000
         self._token = ""
         self._renewal: asyncio.Task[None] | None = None
         self._lost = False
+        self._until = 0.0
 
     @property
     def held(self) -> bool:
-        """Whether this object holds the lock, as far as it knows."""
-        return bool(self._token) and not self._lost
+        """Whether this object holds the lock, as far as it knows: the lease was renewed less than a lease ago."""
+        return bool(self._token) and not self._lost and SYSTEM_CLOCK.monotonic() < self._until
 
     async def acquire(self) -> bool:
         """Take the lock, waiting for it as long as `wait` says.
@@ -75,6 +84,7 @@ class Lock:
         try:
             with self._watcher.watch(self._key) as event:
                 while True:
+                    until = self._lease_from_now()
                     left: int = await self._client.run(OWNED_ACQUIRE, [self._key], [token, self._lease], retry=True)
                     if left < 0:
                         break
@@ -85,10 +95,10 @@ class Lock:
                     owner, _ = await self._client.track(self._key)
                     if owner is not None:
                         await self._watcher.wait(event, left)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, RedisTimeoutError):
             await asyncio.shield(self._give_back(token))
             raise
-        self._token, self._lost = token, False
+        self._token, self._lost, self._until = token, False, until
         self._renewal = loop.create_task(self._renew(token), name=f"rustforge-lock {self.name}")
         return True
 
@@ -102,11 +112,15 @@ class Lock:
         if not self._token:
             msg = f"lock {self.name!r} is not held, so it cannot be released"
             raise InvalidArgumentError(msg)
-        token, self._token = self._token, ""
+        held, token, self._token = self.held, self._token, ""
         if self._renewal is not None:
             self._renewal.cancel()
-            await asyncio.gather(self._renewal, return_exceptions=True)
-        if not await self._client.run(OWNED_DELETE, [self._key], [token], retry=True) or self._lost:
+        delete = self._client.run(OWNED_DELETE, [self._key], [token])
+        try:
+            ours = await asyncio.shield(delete)  # a cancelled caller gives the lock back all the same
+        except RedisOutcomeUnknownError:  # if the first try removed it, the second one finds nothing
+            ours = await self._client.run(OWNED_DELETE, [self._key], [token], retry=True) or held
+        if not ours or self._lost:
             msg = f"the lease of lock {self.name!r} was lost while it was held; make the lease longer than any stall"
             raise LockLostError(msg)
 
@@ -134,13 +148,21 @@ class Lock:
         """Extend the lease every third of its length."""
         while True:
             await asyncio.sleep(self._lease / 3000)
+            until = self._lease_from_now()
             try:
                 if not await self._client.run(OWNED_EXTEND, [self._key], [token, self._lease], retry=True):
                     self._lost = True
                     _logger.error("the lease of lock %r was lost", self.name)
                     return
+                self._until = until
+            except RedisClosedError:
+                return
             except RedisError as error:
                 _logger.warning("the lease of lock %r could not be renewed: %s", self.name, error)
+
+    def _lease_from_now(self) -> float:
+        """Return when a lease ends that the server is asked for now; for the server it ends later."""
+        return SYSTEM_CLOCK.monotonic() + self._lease / 1000
 
     async def _give_back(self, token: str) -> None:
         """Free the lock if a cancelled or failed attempt took it after all."""

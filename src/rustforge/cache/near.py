@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,12 +49,22 @@ class NearCache:
 
 
 class _Held:
-    __slots__ = ("expires", "raw", "read")
+    __slots__ = ("expires", "raw", "read", "until")
 
-    def __init__(self, raw: bytes, expires: float | None) -> None:
+    def __init__(self, raw: bytes, expires: float | None, until: float) -> None:
         self.raw = raw
         self.expires = expires
+        self.until = until
         self.read = False
+
+
+class _Mark:
+    """A read that is under way; its time is before the server looks, so a value is never held beyond its end."""
+
+    __slots__ = ("began",)
+
+    def __init__(self, began: float) -> None:
+        self.began = began
 
 
 class NearStore:
@@ -61,8 +72,8 @@ class NearStore:
 
     def __init__(self, options: NearCache, clock: Clock) -> None:
         """Start empty."""
-        self._entries: dict[str, tuple[_Held, float]] = {}
-        self._reading: dict[str, object] = {}
+        self._entries: OrderedDict[str, _Held] = OrderedDict()  # a dict is slow at finding its first of many
+        self._reading: dict[str, _Mark] = {}
         self._options = options
         self._ttl = milliseconds(options.ttl) / 1000
         self._now = clock.monotonic
@@ -74,32 +85,34 @@ class NearStore:
 
     def get(self, key: str) -> bytes | None:
         """Return the value, or `None` where none is held or its time is over."""
-        found = self._entries.get(key)
-        if found is None:
+        held = self._entries.get(key)
+        if held is None:
             return None
-        held, until = found
-        if until <= self._now():
-            self.discard(key)
+        if held.until <= self._now():
+            self._drop(key)
             return None
         held.read = True
         return held.raw
 
     def remaining(self, key: str) -> int:
         """Return the milliseconds that a held value has left in Redis, as PTTL does."""
-        held = self._entries[key][0]
+        held = self._entries[key]
         return -1 if held.expires is None else max(0, int((held.expires - self._now()) * 1000))
 
-    def begin(self, key: str) -> object:
+    def begin(self, key: str) -> _Mark:
         """Mark a read that was sent; concurrent reads of a key share the mark."""
-        return self._reading.setdefault(key, object())
+        mark = self._reading.get(key)
+        if mark is None:
+            mark = self._reading[key] = _Mark(self._now())
+        return mark
 
-    def finish(self, key: str, mark: object, raw: bytes | None, remaining: int) -> None:
+    def finish(self, key: str, mark: _Mark, raw: bytes | None, remaining: int) -> None:
         """Hold the value that a read brought, unless the key changed since `begin`.
 
         Args:
             key: The key.
             mark: What `begin` returned.
-            raw: The stored bytes; `None` holds nothing.
+            raw: The stored bytes; `None` holds nothing, and only ends what `begin` began.
             remaining: What PTTL said, in milliseconds.
         """
         if self._reading.get(key) is not mark:
@@ -108,11 +121,10 @@ class NearStore:
         size = 0 if raw is None else len(raw) + len(key) + _ENTRY_OVERHEAD
         if raw is None or size > self._options.max_bytes or remaining == -2:  # noqa: PLR2004 - PTTL's "missing"
             return
-        now = self._now()
-        expires = None if remaining < 0 else now + remaining / 1000
+        expires = None if remaining < 0 else mark.began + remaining / 1000
+        until = mark.began + self._ttl
         self._drop(key)
-        until = now + self._ttl
-        self._entries[key] = (_Held(raw, expires), until if expires is None else min(until, expires))
+        self._entries[key] = _Held(raw, expires, until if expires is None else min(until, expires))
         self.bytes += size
         while len(self._entries) > self._options.max_entries or self.bytes > self._options.max_bytes:
             self._evict()
@@ -138,16 +150,14 @@ class NearStore:
     def _drop(self, key: str) -> None:
         found = self._entries.pop(key, None)
         if found is not None:
-            self.bytes -= len(found[0].raw) + len(key) + _ENTRY_OVERHEAD
+            self.bytes -= len(found.raw) + len(key) + _ENTRY_OVERHEAD
 
     def _evict(self) -> None:
         """Throw out the oldest that was not read since its last turn; those that were get another turn."""
         while True:
-            key = next(iter(self._entries))
-            held, until = self._entries[key]
+            key, held = next(iter(self._entries.items()))
             if not held.read:
                 self._drop(key)
                 return
             held.read = False
-            del self._entries[key]
-            self._entries[key] = (held, until)
+            self._entries.move_to_end(key)

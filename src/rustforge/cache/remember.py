@@ -10,6 +10,7 @@ and Lowenstein, "Optimal Probabilistic Cache Stampede Prevention", VLDB 2015.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import logging
 import math
@@ -23,11 +24,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from rustforge import codec
 from rustforge.cache.entry import Entry, identity
 from rustforge.cache.scripts import LEASE, RELEASE, RENEW, SETTLE
-from rustforge.cache.store import UNAVAILABLE, EntryStore, Look
-from rustforge.errors import CacheDecodeError, CacheEncodeError, CacheError, RedisError
+from rustforge.cache.store import EntryStore, Look
+from rustforge.errors import CacheEncodeError, CacheError, RedisConnectionError, RedisError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from rustforge.cache.watch import Watcher
 
@@ -36,7 +37,7 @@ __all__ = ["Flights", "Plan"]
 _logger = logging.getLogger(__name__)
 _MARGIN_MS = 500
 _FAILURE_PAUSE_MS = 1_000
-_ROUNDS = 3
+_MISSING = -2
 _LOST = -3
 _producing: ContextVar[frozenset[_Flight]] = ContextVar("rustforge_producing", default=frozenset())
 
@@ -79,13 +80,27 @@ class Plan:
 
 @dataclass(slots=True)
 class _Found:
-    """What a stored value is good for; `raw` is what a new one may replace."""
+    """What a stored value is good for.
+
+    Attributes:
+        state: Whether it can be served, only instead of a failure or a wait, or not at all.
+        raw: The stored bytes, which a new value may replace.
+        payload: The text or JSON in them.
+        value: What it says, as the plan's type.
+        refresh: Whether it is time to compute it anew early.
+        versions: The versions of the plan's tags, as they were then.
+        near: Whether the near cache had it.
+        away: Whether Redis could not be asked.
+    """
 
     state: Literal["fresh", "stale", "missing"]
     raw: bytes | None = None
     payload: bytes = b""
     value: Any = None
     refresh: bool = False
+    versions: dict[str, str | None] = field(default_factory=dict)
+    near: bool = False
+    away: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +118,38 @@ class _Lease:
     versions: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Landing:
+    """What a computation brought; `stored` is false where it was overtaken by a write."""
+
+    payload: bytes
+    stored: bool = True
+
+
 class _Flight:
-    """One computation under way in this process."""
+    """One computation under way in this process.
 
-    __slots__ = ("background", "seen", "tags", "task", "waiters")
+    Attributes:
+        seen: The stored bytes that it replaces.
+        tags: The plan's tags.
+        versions: Their versions, once the lease was taken.
+        away: Whether Redis could not be asked, so that the value is computed and not stored.
+        waiters: How many callers wait for it.
+        background: Whether it goes on when nobody waits.
+        computing: Whether the factory was started.
+    """
 
-    def __init__(self, tags: tuple[str, ...], seen: bytes | None) -> None:
-        self.task: asyncio.Task[bytes | None]
+    __slots__ = ("away", "background", "computing", "seen", "tags", "task", "versions", "waiters")
+
+    def __init__(self, tags: tuple[str, ...], found: _Found) -> None:
+        self.task: asyncio.Task[_Landing | None]
         self.tags = tags
-        self.seen = seen
+        self.seen = found.raw
+        self.away = found.away
+        self.versions: dict[str, str] = {}
         self.waiters = 0
         self.background = False
+        self.computing = False
 
 
 class Flights:
@@ -125,24 +161,33 @@ class Flights:
         self._watcher = watcher
         self._flights: dict[str, _Flight] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._releases: set[asyncio.Task[None]] = set()
 
     # -- what the cache calls ------------------------------------------------------------------------------------
 
-    async def remember(self, plan: Plan) -> Any:
+    async def remember(self, plan: Plan, *, away: bool) -> Any:
         """Return the cached value, or compute it; see [`Cache.remember`][rustforge.cache.Cache.remember]."""
+        statistics = self._store.statistics
         while True:
-            found = await self._read(plan)
+            found = _Found("missing", away=True) if away else await self._read(plan)
+            away = False
             if found.state == "fresh":
-                if found.refresh:
-                    self._start(plan, found.raw).background = True
-                self._store.statistics.hits += 1
+                if found.refresh and plan.full not in self._flights:
+                    self._start(plan, found).background = True
+                statistics.hits += 1
+                statistics.near_hits += found.near
                 return found.value
             if found.state == "stale":
                 return await self._serve_stale(plan, found)
-            payload = await self._wait(plan, self._start(plan, found.raw))
-            if payload is not None:
-                self._store.statistics.misses += 1
-                return self._decode(plan, payload)
+            payload = await self._wait(plan, self._start(plan, found))
+            if payload is None:
+                continue
+            try:
+                value = codec.decode(payload, plan.type)
+            except codec.DecodeError:  # it was computed for a caller who wants another type
+                continue
+            statistics.misses += 1
+            return value
 
     def detach(self, full: str) -> None:
         """Let the next caller compute anew, since the key was written or removed."""
@@ -158,97 +203,104 @@ class Flights:
 
     async def aclose(self) -> None:
         """Cancel what is under way, giving its leases back."""
-        tasks = list(self._tasks)
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while pending := self._tasks | self._releases:
+            await asyncio.wait(pending)
 
     # -- reading -------------------------------------------------------------------------------------------------
 
     async def _read(self, plan: Plan) -> _Found:
         """Look the value up; nothing is found while Redis is away and the cache may go on without."""
         if self._store.refuses():
-            return _Found("missing")
+            return _Found("missing", away=True)
         try:
-            look = await self._store.look(plan.full, plan.tags)
-            self._store.worked()
-            return await self._assess(plan, look)
-        except UNAVAILABLE as error:
+            return await self._assess(plan, await self._store.look(plan.full, plan.tags))
+        except RedisError as error:
             self._store.unavailable(error)
-            return _Found("missing")
+            return _Found("missing", away=True)
 
     async def _assess(self, plan: Plan, look: Look) -> _Found:
         """Say what a stored value is good for."""
-        if look.raw is None:
-            return _Found("missing")
-        entry = Entry.parse(look.raw)
+        missing = _Found("missing", look.raw, versions=look.versions)
+        entry = None if look.raw is None or look.remaining == _MISSING else Entry.parse(look.raw)
         if entry is None:
-            return _Found("missing", look.raw)
+            return missing
         try:
             value = codec.decode(entry.payload, plan.type)
         except codec.DecodeError as error:
             self._store.statistics.undecodable += 1
             _logger.warning("cached value of %r is computed again: it %s", plan.key, error)
-            return _Found("missing", look.raw)
+            return missing
         if not await self._store.current(entry, look.versions):
-            return _Found("missing", look.raw)
+            return missing
         fresh_ms = math.inf if look.remaining < 0 else look.remaining - entry.window
+        found = _Found("fresh", look.raw, entry.payload, value, versions=look.versions, near=look.near)
         if fresh_ms <= 0:
-            return _Found("stale", look.raw, entry.payload, value)
-        early = -entry.cost * plan.early * math.log(1.0 - random.random()) >= fresh_ms  # noqa: S311 - not a secret
-        return _Found("fresh", look.raw, entry.payload, value, refresh=early and entry.soft)
+            found.state = "stale"
+        elif entry.soft:
+            sooner = -entry.cost * plan.early * math.log(1.0 - random.random())  # noqa: S311 - not a secret
+            found.refresh = sooner >= fresh_ms
+        return found
 
     async def _serve_stale(self, plan: Plan, found: _Found) -> Any:
-        """Refresh in the background, waiting as the plan says; then, or on failure, serve what is there."""
+        """Refresh in the background, waiting as long as the plan has patience; else serve what is there."""
         statistics = self._store.statistics
-        flight = self._start(plan, found.raw)
+        flight = self._start(plan, found)
         flight.background = True
         if plan.patience != 0:
-            try:
+            with contextlib.suppress(Exception):  # fail-safe: whatever goes wrong, the stale value is served
                 async with asyncio.timeout(plan.patience):
                     payload = await self._wait(plan, flight)
                 if payload is not None:
+                    value = codec.decode(payload, plan.type)
                     statistics.misses += 1
-                    return self._decode(plan, payload)
-            except Exception as error:  # noqa: BLE001 - fail-safe: whatever went wrong, the stale value is served
-                _logger.warning("stale value of %r is served: %s: %s", plan.key, type(error).__name__, error)
+                    return value
         statistics.hits += 1
+        statistics.near_hits += found.near
         statistics.stale += 1
         return found.value
 
-    def _decode(self, plan: Plan, payload: bytes) -> Any:
-        try:
-            return codec.decode(payload, plan.type)
-        except codec.DecodeError as error:
-            msg = f"the value of {plan.key!r}, computed for another caller, {error}"
-            raise CacheDecodeError(plan.key, msg) from None
-
     # -- flights -------------------------------------------------------------------------------------------------
 
-    def _start(self, plan: Plan, seen: bytes | None) -> _Flight:
-        """Join the computation that is under way, or start one that replaces what was seen."""
+    def _start(self, plan: Plan, found: _Found) -> _Flight:
+        """Join the computation that is under way, or start one that replaces what was found."""
         flight = self._flights.get(plan.full)
         if flight is not None:
             if flight in _producing.get():
                 msg = f"the factory of {plan.key!r} asked for {plan.key!r} itself, so it would wait for ever"
                 raise CacheError(msg)
-            return flight
-        flight = self._flights[plan.full] = _Flight(plan.tags, seen)
-        flight.task = asyncio.create_task(self._fly(plan, flight), name=f"rustforge-remember {plan.full}")
-        self._tasks.add(flight.task)
-        flight.task.add_done_callback(self._landed)
+            versions = found.versions
+            if all(versions.get(name, version) == version for name, version in flight.versions.items()):
+                return flight
+            self.detach(plan.full)  # one of its tags was invalidated since it began, by another process
+        flight = self._flights[plan.full] = _Flight(plan.tags, found)
+        flight.task = self._spawn(self._tasks, self._fly(plan, flight), f"rustforge-remember {plan.full}")
         return flight
 
-    def _landed(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # mark it as seen: waiters got it, or the flight logged it
+    @staticmethod
+    def _spawn(tasks: set[asyncio.Task[Any]], work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
+        def landed(task: asyncio.Task[Any]) -> None:
+            tasks.discard(task)
+            if not task.cancelled():
+                task.exception()  # mark it as seen: waiters got it, or the flight logged it
+
+        task = asyncio.create_task(work, name=name)
+        tasks.add(task)
+        task.add_done_callback(landed)
+        return task
 
     async def _wait(self, plan: Plan, flight: _Flight) -> bytes | None:
-        """Wait for a computation; the last waiter that leaves cancels it, unless it runs in the background."""
+        """Wait for a computation; the last waiter that leaves cancels it, unless it runs in the background.
+
+        Returns:
+            What it brought; `None` where that may be older than a write before the caller came, or there was nothing
+            to do.
+        """
+        late = flight.computing
         flight.waiters += 1
         try:
-            return await asyncio.shield(flight.task)
+            landing = await asyncio.shield(flight.task)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if flight.task.cancelled() and not (task and task.cancelling()):
@@ -260,98 +312,126 @@ class Flights:
             if not flight.waiters and not flight.background and not flight.task.done():
                 self._forget(plan.full, flight)
                 flight.task.cancel()
+        return None if landing is None or (late and not landing.stored) else landing.payload
 
     def _forget(self, full: str, flight: _Flight) -> None:
         if self._flights.get(full) is flight:
             del self._flights[full]
 
-    async def _fly(self, plan: Plan, flight: _Flight) -> bytes | None:
+    async def _fly(self, plan: Plan, flight: _Flight) -> _Landing | None:
         """Compute the value, or get it from whoever does; `None` when a background refresh is not needed."""
         _producing.set(_producing.get() | {flight})
         try:
-            rounds = 0
-            while True:
-                lease = await self._take_lease(plan, flight)
-                if not isinstance(lease, _Lease):
-                    return lease
-                payload, stored = await self._compute(plan, lease)
-                rounds += 1
-                if stored or rounds == _ROUNDS:
-                    return payload
+            lease = await self._take_lease(plan, flight)
+            if not isinstance(lease, _Lease):
+                return lease
+            flight.versions = lease.versions
+            flight.computing = True
+            landing = await self._compute(plan, lease)
+            if not landing.stored:
+                found = await self._read(plan)
+                if found.state == "fresh":
+                    return _Landing(found.payload)
         except Exception as error:
-            if flight.background and not flight.waiters:
+            if flight.background:
                 _logger.warning("refreshing %r failed: %s: %s", plan.key, type(error).__name__, error)
             raise
+        else:
+            return landing
         finally:
             self._forget(plan.full, flight)
 
-    async def _take_lease(self, plan: Plan, flight: _Flight) -> bytes | _Lease | None:
+    async def _take_lease(self, plan: Plan, flight: _Flight) -> _Lease | _Landing | None:
         """Take the lease, or wait until a value is there.
 
         Returns:
-            The lease; or the payload that another process stored; or `None` when nobody waits for the value that
-            another process computes.
+            The lease; or what another process stored; or `None` when nobody waits for the value that another process
+            computes, or a stale value can be served while a failure is not long ago.
         """
         token = secrets.token_hex(8)
         seen = flight.seen
         with self._watcher.watch(plan.full) as event:
-            while True:
-                if self._store.refuses():
-                    return _Lease()
+            while not flight.away and not self._store.refuses():
                 try:
-                    asked: list[str | int] = [token, plan.lease, "" if seen is None else identity(seen), _MARGIN_MS]
-                    state, number = await self._store.client.run(LEASE, [plan.full], asked, retry=True)
+                    identified = "" if seen is None else identity(seen)
+                    urgent = 0 if flight.background else 1
+                    state, number = await self._store.client.run(
+                        LEASE, [plan.full], [token, plan.lease, identified, _MARGIN_MS, urgent], retry=True
+                    )
+                    self._store.worked()
                     if state == b"mine":
-                        life = plan.ttl and plan.ttl + plan.window
-                        return _Lease(token, number, await self._store.tag_versions(plan.tags, life))
-                    if state == b"busy" and not flight.waiters and flight.background:
+                        return _Lease(token, number, await self._store.tag_versions(plan.tags, _tag_life(plan)))
+                    if flight.background and (state == b"paused" or (state == b"busy" and not flight.waiters)):
                         return None
                     raw, remaining = await self._store.client.track(plan.full)
                     found = await self._assess(plan, Look(raw, remaining, {}))
-                except UNAVAILABLE as error:
+                except asyncio.CancelledError:
+                    self._give_back(plan, token)
+                    raise
+                except RedisError as error:
+                    if not isinstance(error, RedisConnectionError):
+                        self._give_back(plan, token)
                     self._store.unavailable(error)
-                    return _Lease()
+                    break
                 if found.state == "fresh":
-                    return found.payload
+                    return _Landing(found.payload)
                 seen = found.raw
                 if state == b"busy" and raw is not None:
                     await self._watcher.wait(event, number)
+        return _Lease()
 
-    async def _compute(self, plan: Plan, lease: _Lease) -> tuple[bytes, bool]:
-        """Run the factory under the lease and store its value; tell whether it was stored."""
-        store, statistics = self._store, self._store.statistics
-        renewal = asyncio.create_task(self._renew(plan, lease)) if lease.token else None
+    async def _compute(self, plan: Plan, lease: _Lease) -> _Landing:
+        """Run the factory under the lease and store its value."""
+        renewal = None
+        if lease.token:
+            renewal = self._spawn(self._tasks, self._renew(plan, lease), f"rustforge-renewal {plan.full}")
         try:
-            started = time.perf_counter()
-            value = plan.factory()
-            if inspect.isawaitable(value):
-                value = await value
-            seconds = time.perf_counter() - started
-            statistics.computed += 1
-            statistics.compute_seconds += seconds
-            payload = self._encode(plan, value)
-            if not lease.token:
-                return payload, True
-            entry = Entry(payload, plan.window, math.ceil(seconds * 1000), lease.versions, plan.soft)
-            ttl = plan.ttl and max(1, int(plan.ttl * (1 - plan.jitter * random.random())))  # noqa: S311
-            raw = store.pack_entry(entry)
-            try:
-                stored = await store.client.run(
-                    SETTLE, [plan.full], [lease.token, raw, ttl and ttl + plan.window], retry=True
-                )
-            except UNAVAILABLE as error:
-                store.unavailable(error)
-                stored = True
-            return payload, bool(stored)
-        except BaseException as error:
-            if isinstance(error, Exception):
-                statistics.compute_errors += 1
+            payload, seconds = await self._produce(plan)
+            return _Landing(payload, not lease.token or await self._settle(plan, lease, payload, seconds))
+        except BaseException:
             if lease.token:
-                await asyncio.shield(self._release(plan, lease))
+                self._give_back(plan, lease.token)
             raise
         finally:
             if renewal is not None:
                 renewal.cancel()
+
+    async def _produce(self, plan: Plan) -> tuple[bytes, float]:
+        """Run the factory; return its value as JSON, and how long it took."""
+        statistics = self._store.statistics
+        started = time.perf_counter()
+        try:
+            value = plan.factory()
+            if inspect.isawaitable(value):
+                value = await value
+        except Exception:
+            statistics.compute_errors += 1
+            raise
+        seconds = time.perf_counter() - started
+        statistics.computed += 1
+        statistics.compute_seconds += seconds
+        return self._encode(plan, value), seconds
+
+    async def _settle(self, plan: Plan, lease: _Lease, payload: bytes, seconds: float) -> bool:
+        """Store the value; return whether it was stored, or would have been if Redis were there."""
+        entry = Entry(payload, plan.window, math.ceil(seconds * 1000), lease.versions, plan.soft)
+        ttl = plan.ttl and max(1, int(plan.ttl * (1 - plan.jitter * random.random())))  # noqa: S311
+        raw, life = self._store.pack_entry(entry), ttl and ttl + plan.window
+        try:
+            stored = bool(await self._store.client.run(SETTLE, [plan.full], [lease.token, raw, life], retry=True))
+        except RedisError as error:
+            self._store.unavailable(error)
+            self._give_back(plan, lease.token)
+            return True
+        if not stored and seconds * 1000 > plan.lease:
+            _logger.warning(
+                "the value of %r, which took %.1f s, was not stored: its lease of %.1f s was lost, as when the event "
+                "loop is blocked, or the key was written meanwhile",
+                plan.key,
+                seconds,
+                plan.lease / 1000,
+            )
+        return stored
 
     def _encode(self, plan: Plan, value: Any) -> bytes:
         """Write the factory's value, making sure that it can be read back."""
@@ -378,16 +458,25 @@ class Flights:
                 left = await self._store.client.run(
                     RENEW, [plan.full], [lease.token, plan.lease, _MARGIN_MS], retry=True
                 )
+                if left == _LOST:
+                    return
+                await self._store.tag_versions(plan.tags, _tag_life(plan))
             except RedisError as error:
                 _logger.warning("the lease on %r could not be renewed: %s", plan.key, error)
                 left = -1
-            if left == _LOST:
-                return
 
-    async def _release(self, plan: Plan, lease: _Lease) -> None:
-        """Give the lease back after a failure; beside a stale value, keep others from trying for a moment."""
+    def _give_back(self, plan: Plan, token: str) -> None:
+        """Release a lease that was or may have been taken; the command leaves before any that comes later."""
+        _ = self._spawn(self._releases, self._release(plan, token), f"rustforge-release {plan.full}")
+
+    async def _release(self, plan: Plan, token: str) -> None:
+        """Give the lease back; a value that can still be served keeps others from refreshing it for a moment."""
         try:
-            pause = _FAILURE_PAUSE_MS if plan.window else 0
-            await self._store.client.run(RELEASE, [plan.full], [lease.token, pause], retry=True)
+            await self._store.client.run(RELEASE, [plan.full], [token, _FAILURE_PAUSE_MS], retry=True)
         except RedisError as error:
             _logger.warning("the lease on %r stays for up to %d ms: %s", plan.key, plan.lease, error)
+
+
+def _tag_life(plan: Plan) -> int:
+    """Return how long tags must live to outlast a value that is stored before the lease is renewed again."""
+    return plan.ttl and plan.ttl + plan.window + plan.lease

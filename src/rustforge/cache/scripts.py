@@ -1,8 +1,8 @@
 r"""The Lua scripts of the cache. Each touches one key, so all of them work on Redis Cluster.
 
-They agree with `rustforge.cache.entry` on the header: byte 1 is 0xFF, byte 2 the flags (odd: only a lease), bytes 3
-to 18 the lease's owner, bytes 19 to 31 the lease's end in milliseconds of the server's clock, bytes 32 to 44 the
-stale window in milliseconds, bytes 54 to 61 the entry's id.
+They agree with `rustforge.cache.entry` on the header: byte 1 is 0xFF, byte 2 the flags (1: only a lease; 4 or 6: with
+window and tags), bytes 3 to 18 the lease's owner, bytes 19 to 31 the lease's end in milliseconds of the server's
+clock, bytes 32 to 44 the stale window in milliseconds, bytes 54 to 61 the entry's id, byte 62 the start of the tags.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = [
 
 _COMMON = r"""
 local key = KEYS[1]
-local head = redis.call('GETRANGE', key, 0, 60)
-local marked = string.byte(head, 1) == 255
-local bare = marked and string.byte(head, 2) % 2 == 1
-local soft = marked and not bare and math.floor(string.byte(head, 2) / 4) % 2 == 1
-local owner = marked and string.sub(head, 3, 18) or ''
+local head = redis.call('GETRANGE', key, 0, 61)
+local flags = #head > 30 and string.byte(head, 1) == 255 and string.byte(head, 2) or 0
+local bare = flags == 1
+local soft = (flags == 4 or flags == 6) and #head > 61
+local owner = (bare or soft) and string.sub(head, 3, 18) or ''
 local function now()
   local time = redis.call('TIME')
   return time[1] * 1000 + math.floor(time[2] / 1000)
@@ -44,8 +44,9 @@ LEASE = Script(
     "lease",
     _COMMON
     + r"""
--- ARGV: token, lease in ms, the identity of the value that the caller wants to replace (or ''), margin in ms.
--- Returns {'mine', pttl}, {'busy', ms until the lease ends} or, where another value is there, {'value', 0}.
+-- ARGV: token, lease in ms, the identity of the value that the caller wants to replace (or ''), margin in ms, 1 where
+-- the caller has no value to go on with. Returns {'mine', pttl}, {'busy', ms until the lease ends}, {'paused', ms} for
+-- a while after a failure, or, where another value is there, {'value', 0}.
 local token, length, seen, margin = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 if redis.call('EXISTS', key) == 0 then
   lease(token, length)
@@ -61,9 +62,10 @@ if soft then
   if string.sub(head, 54, 61) ~= seen then
     return {'value', 0}
   end
-  local wait = tonumber(string.sub(head, 19, 31)) - now()
-  if wait > 0 then
-    return {'busy', wait}
+  local wait = (tonumber(string.sub(head, 19, 31)) or 0) - now()
+  local paused = owner == '0000000000000000'
+  if wait > 0 and not (paused and ARGV[5] == '1') then
+    return {paused and 'paused' or 'busy', wait}
   end
   local left = redis.call('PTTL', key)
   if left >= 0 and left < margin then
@@ -143,9 +145,10 @@ ADD = Script(
     "add",
     _COMMON
     + r"""
--- ARGV: value, time to live in ms (0: none). Stores the value where there is none.
-if head == '' and redis.call('EXISTS', key) == 1 or head ~= '' and not bare then
-  return 0
+-- ARGV: value, time to live in ms (0: none), the identity of a value that may be replaced (or ''). Stores the value
+-- where there is none; returns 2 where there is one with tags, which may have been invalidated.
+if redis.call('EXISTS', key) == 1 and not bare and not (soft and string.sub(head, 54, 61) == ARGV[3]) then
+  return soft and string.byte(head, 62) ~= 255 and 2 or 0
 end
 if ARGV[2] == '0' then
   redis.call('SET', key, ARGV[1])
@@ -161,15 +164,23 @@ TOUCH = Script(
     _COMMON
     + r"""
 -- ARGV: time to live in ms (0: none). Gives a value, not a lease, a new time to live on top of its stale window.
-if bare then
-  return 0
+-- Returns whether there was one, its whole life in ms (0: no end), and its tags, which must outlive it, as JSON.
+if bare or redis.call('EXISTS', key) == 0 then
+  return {0, 0, ''}
 end
-if ARGV[1] == '0' then
+local life = tonumber(ARGV[1])
+if life == 0 then
   redis.call('PERSIST', key)
-  return redis.call('EXISTS', key)
+else
+  life = life + (soft and tonumber(string.sub(head, 32, 44)) or 0)
+  redis.call('PEXPIRE', key, life)
 end
-local window = soft and tonumber(string.sub(head, 32, 44)) or 0
-return redis.call('PEXPIRE', key, tonumber(ARGV[1]) + window)
+local tags = ''
+if soft and string.byte(head, 62) ~= 255 then
+  local all = redis.call('GET', key)
+  tags = string.sub(all, 62, (string.find(all, '\255', 62, true) or 62) - 1)
+end
+return {1, life, tags}
 """,
 )
 

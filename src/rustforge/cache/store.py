@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from rustforge.cache.breaker import Breaker
-from rustforge.cache.entry import Entry
+from rustforge.cache.entry import Entry, is_lease
 from rustforge.cache.near import NearCache, NearStore
 from rustforge.cache.scripts import TAG
 from rustforge.cache.statistics import CacheStatistics
 from rustforge.clock import SYSTEM_CLOCK
-from rustforge.errors import (
-    InvalidArgumentError,
-    RedisConnectionError,
-    RedisError,
-    RedisOutOfMemoryError,
-    RedisOverloadedError,
-    RedisReadOnlyError,
-    RedisReplyError,
-    RedisTimeoutError,
-)
+from rustforge.errors import InvalidArgumentError, InvalidTypeError, RedisClosedError, RedisError, RedisReplyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from rustforge.keys import KeySpace
     from rustforge.redis import RedisClient
 
-__all__ = ["UNAVAILABLE", "EntryStore", "Look", "WhenUnavailable"]
+__all__ = ["EntryStore", "Look", "Source", "WhenUnavailable", "is_outage", "new_version", "tag_names"]
+
+T = TypeVar("T")
 
 _logger = logging.getLogger(__name__)
-_NONE: tuple[str, ...] = ()
-
-UNAVAILABLE = (
-    RedisConnectionError,
-    RedisTimeoutError,
-    RedisOverloadedError,
-    RedisReadOnlyError,
-    RedisOutOfMemoryError,
+_OUTAGES = frozenset(
+    {"BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MISCONF", "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN"}
 )
-"""The errors after which a cache that may work without Redis does so."""
 
 WhenUnavailable: TypeAlias = Literal["raise", "compute"]
 """What a cache does while Redis cannot serve it."""
+
+Source: TypeAlias = Literal["redis", "near", "away"]
+"""Who answered a read; nobody while Redis is away."""
 
 
 class Look(NamedTuple):
@@ -55,11 +45,13 @@ class Look(NamedTuple):
         raw: The stored bytes, or `None`.
         remaining: Milliseconds as of PTTL: -1 without expiry, -2 where the key is missing.
         versions: The tags' versions that were read along; `None` for a tag without one.
+        near: Whether the near cache had it.
     """
 
     raw: bytes | None
     remaining: int
     versions: dict[str, str | None]
+    near: bool = False
 
 
 class EntryStore:
@@ -107,100 +99,116 @@ class EntryStore:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
-    async def fetch(self, full: str) -> bytes | None:
-        """Read the stored bytes, from the near cache where it has them; `None` also while Redis is away."""
-        statistics = self.statistics
-        if self.near is not None:
-            raw = self.near.get(full)
+    async def fetch(self, full: str) -> tuple[bytes | None, Source]:
+        """Read the stored bytes; nothing while Redis is away and the cache may go on without it."""
+        near = self.near
+        if near is not None:
+            raw = near.get(full)
             if raw is not None:
-                statistics.near_hits += 1
-                return raw
+                return raw, "near"
         if self.refuses():
-            return None
+            return None, "away"
         started = time.perf_counter()
         try:
-            if self.near is None:
+            if near is None:
                 raw = await self.client.call("GET", full, retry=True)
             else:
-                raw, _ = await self._fetch_near(self.near, full)
-        except UNAVAILABLE as error:
+                raw, _ = await self._track(near, full)
+        except RedisError as error:
             self.unavailable(error)
-            return None
-        statistics.reads += 1
-        statistics.read_seconds += time.perf_counter() - started
-        self.worked()
-        return raw
+            return None, "away"
+        self._count_read(started)
+        return raw, "redis"
 
-    async def _fetch_near(self, near: NearStore, full: str) -> tuple[bytes | None, int]:
-        """Read a key so that the near cache may hold it."""
-        mark = near.begin(full)
-        raw, remaining = await self.client.track(full)
-        if self.client.tracking:
-            near.finish(full, mark, raw, remaining)
-        return raw, remaining
-
-    async def look(self, full: str, tags: Iterable[str] = _NONE) -> Look:
+    async def look(self, full: str, tags: Iterable[str] = ()) -> Look:
         """Read an entry, what is left of its life, and its tags' versions, in one round trip.
 
         Raises:
             RedisError: Redis could not be asked; also where the cache may go on without it.
         """
-        near = self.near
         names = list(tags)
-        tag_keys = [self.keys.tag(name) for name in names]
+        near = self.near
+        raw = None if near is None else near.get(full)
+        if near is not None and raw is not None:
+            return Look(raw, near.remaining(full), await self.versions(names), near=True)
+        started = time.perf_counter()
+        found: list[Any]
         if near is not None:
-            raw = near.get(full)
-            if raw is None:
-                raw, remaining = await self._fetch_near(near, full)
-            else:
-                self.statistics.near_hits += 1
-                remaining = near.remaining(full)
-            found: list[Any] = []
-            for key in tag_keys:
-                version = near.get(key)
-                found.append(version if version is not None else (await self._fetch_near(near, key))[0])
+            (raw, remaining), versions = await asyncio.gather(self._track(near, full), self.versions(names))
         else:
-            raw, remaining, *found = await self.client.pipeline(
-                [("GET", full), ("PTTL", full), *[("GET", key) for key in tag_keys]], retry=True
+            raw, remaining, *found = await self.whole_pipeline(
+                [("GET", full), ("PTTL", full), *[("GET", self.keys.tag(name)) for name in names]]
             )
-            for answer in (raw, remaining, *found):
-                if isinstance(answer, RedisReplyError):
-                    raise answer
-        versions = {name: None if raw is None else raw.decode() for name, raw in zip(names, found, strict=True)}
+            versions = _by_name(names, found)
+        self._count_read(started)
         return Look(raw, remaining, versions)
 
-    async def current(self, entry: Entry, versions: dict[str, str | None] | None = None) -> bool:
+    async def versions(self, names: Sequence[str]) -> dict[str, str | None]:
+        """Read the versions of tags; `None` for a tag that has none."""
+        if not names:
+            return {}
+        near = self.near
+        keys = [self.keys.tag(name) for name in names]
+        if near is None:
+            return _by_name(names, await self.client.mget(keys))
+        found = [near.get(key) for key in keys]
+        missing = [index for index, version in enumerate(found) if version is None]
+        fetched = await asyncio.gather(*[self._track(near, keys[index]) for index in missing])
+        for index, (version, _) in zip(missing, fetched, strict=True):
+            found[index] = version
+        return _by_name(names, found)
+
+    async def current(self, entry: Entry, versions: Mapping[str, str | None] | None = None) -> bool:
         """Tell whether none of an entry's tags was invalidated since it was computed."""
-        if not entry.tags:
-            return True
-        known = versions or {}
+        known = {} if versions is None else versions
         missing = [name for name in entry.tags if name not in known]
         if missing:
-            known = known | await self._versions(missing)
+            known = {**known, **await self.versions(missing)}
         return all(known[name] == version for name, version in entry.tags.items())
 
-    async def _versions(self, names: list[str]) -> dict[str, str | None]:
-        keys = [self.keys.tag(name) for name in names]
-        raw = [await self.fetch(key) for key in keys] if self.near else await self.client.mget(keys)
-        return {name: None if value is None else value.decode() for name, value in zip(names, raw, strict=True)}
+    async def open_all(self, stored: Iterable[bytes | None]) -> list[bytes | None]:
+        """Take values out of their headers; `None` for a lease and for a value whose tags were invalidated."""
+        entries = [None if raw is None else Entry.parse(raw) for raw in stored]
+        tags = dict.fromkeys(name for entry in entries if entry is not None for name in entry.tags)
+        versions = await self.versions(list(tags))
+        return [
+            None if entry is None or any(versions[name] != version for name, version in entry.tags.items())
+            else entry.payload
+            for entry in entries
+        ]  # fmt: skip
 
-    async def open_entry(self, raw: bytes) -> bytes | None:
-        """Take a value out of its header; `None` for a lease and for a value whose tags were invalidated."""
-        entry = Entry.parse(raw)
-        if entry is None:
-            return None
-        if entry.tags:
-            try:
-                if not await self.current(entry):
-                    return None
-            except UNAVAILABLE as error:
-                self.unavailable(error)
-                return None
-        return entry.payload
+    async def open_one(self, raw: bytes) -> bytes | None:
+        """Take one value out of its header."""
+        return (await self.open_all([raw]))[0]
+
+    async def whole_pipeline(self, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Send commands that can be repeated; raise the first error among the answers."""
+        answers = await self.client.pipeline(commands, retry=True)
+        for answer in answers:
+            if isinstance(answer, RedisReplyError):
+                raise answer
+        return answers
+
+    async def _track(self, near: NearStore, full: str) -> tuple[bytes | None, int]:
+        """Read a key so that the near cache may hold it."""
+        mark = near.begin(full)
+        raw, remaining = None, -2
+        hold = False
+        try:
+            raw, remaining = await self.client.track(full)
+            hold = raw is not None and self.client.tracking and not is_lease(raw)
+        finally:
+            near.finish(full, mark, raw if hold else None, remaining)
+        return raw, remaining
+
+    def _count_read(self, started: float) -> None:
+        self.statistics.reads += 1
+        self.statistics.read_seconds += time.perf_counter() - started
+        self.worked()
 
     # -- writing -------------------------------------------------------------------------------------------------
 
-    async def pack(self, payload: bytes, life_ms: int, tags: Iterable[str] = _NONE) -> bytes:
+    async def pack(self, payload: bytes, life_ms: int, tags: Iterable[str] = ()) -> bytes:
         """Write a value with the present versions of its tags.
 
         Args:
@@ -224,18 +232,31 @@ class EntryStore:
         names = list(tags)
         if not names:
             return {}
-        pending = [
-            self.client.run(TAG, [self.keys.tag(name)], [new_version(), life_ms and life_ms + 1000], retry=True)
-            for name in names
-        ]
-        return {name: (await reply).decode() for name, reply in zip(names, pending, strict=True)}
+        life = life_ms and life_ms + 1000
+        found = await asyncio.gather(
+            *[self.client.run(TAG, [self.keys.tag(name)], [new_version(), life], retry=True) for name in names]
+        )
+        return {name: version.decode() for name, version in zip(names, found, strict=True)}
 
     # -- while Redis is away -------------------------------------------------------------------------------------
 
+    async def attempt(self, work: Callable[[], Awaitable[T]], otherwise: T) -> T:
+        """Do what may be left out while Redis is away; return `otherwise` then."""
+        if self.refuses():
+            return otherwise
+        try:
+            result = await work()
+        except RedisError as error:
+            self.unavailable(error)
+            return otherwise
+        self.worked()
+        return result
+
     def unavailable(self, error: RedisError) -> None:
-        """Count that Redis could not serve; raise the error unless the cache may go on without it."""
-        self.statistics.unavailable += 1
-        if not self.may_compute:
+        """Count that Redis could not serve; raise the error unless it is such an outage, and the cache may go on."""
+        outage = is_outage(error)
+        self.statistics.unavailable += outage
+        if not (outage and self.may_compute):
             raise error
         if self._breaker.failed():
             _logger.error("Redis cannot be used; going on without cache: %s", error)
@@ -248,6 +269,26 @@ class EntryStore:
     def refuses(self) -> bool:
         """Tell whether to leave Redis alone for now, after it failed repeatedly."""
         return self.may_compute and self._breaker.refuses()
+
+
+def is_outage(error: RedisError) -> bool:
+    """Tell whether an error means that Redis does not serve now, and not that a command was wrong."""
+    if not isinstance(error, RedisReplyError):
+        return not isinstance(error, RedisClosedError)
+    # Inside of a script, Redis before version 7 puts its own words before the code.
+    return error.code in _OUTAGES or any(f"-{code} " in str(error) for code in _OUTAGES)
+
+
+def _by_name(names: Sequence[str], versions: Sequence[bytes | None]) -> dict[str, str | None]:
+    return {name: None if raw is None else raw.decode() for name, raw in zip(names, versions, strict=True)}
+
+
+def tag_names(tags: Iterable[str]) -> tuple[str, ...]:
+    """Take each tag once; a single `str` is a mistake, and not a tag for each letter."""
+    if isinstance(tags, str):
+        msg = f"tags must be several names, such as [{tags!r}], not one str"
+        raise InvalidTypeError(msg)
+    return tuple(dict.fromkeys(tags))
 
 
 def new_version() -> str:
