@@ -45,11 +45,7 @@ setup: $(READY) ## Create the environment in .venv
 	@echo "The environment is ready: $(VENV)/bin/python"
 
 serve: $(READY) ## Build the site strictly and serve it with live reload (PORT=8000)
-	@$(PY) -c "import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); \
-	sys.exit(s.connect_ex(('127.0.0.1', $(PORT))) == 0)" \
-	|| { echo "Port $(PORT) is in use. Choose another: make serve PORT=8001" >&2; exit 1; }
-	@echo "The site is built, then served on http://127.0.0.1:$(PORT)/ (Ctrl+C ends it)."
-	@$(PY) -m mkdocs serve --strict -a 127.0.0.1:$(PORT) $(addprefix -w ,$(wildcard src examples *.md))
+	@$(PY) -m tools.serve --port $(PORT)
 
 site: $(READY) ## Build the site strictly into site/
 	$(PY) -m mkdocs build --strict

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rustforge.cache.cache import Cache as Cache
 from rustforge.cache.cache import Connecting as Connecting
-from rustforge.cache.cached import CachedFunction as CachedFunction
-from rustforge.cache.cached import cached as cached
+from rustforge.cache.decorator import CachedFunction as CachedFunction
+from rustforge.cache.decorator import cached as cached
 from rustforge.cache.lock import Lock as Lock
 from rustforge.cache.near import NearCache as NearCache
 from rustforge.cache.rate_limit import RateLimit as RateLimit
