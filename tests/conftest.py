@@ -13,20 +13,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _numbers = itertools.count(1)
+_shared: list[RedisServer] = []
 
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """Run one Redis for the whole session; a test that hurts its server starts one of its own."""
     with RedisServer() as server:
+        _shared.append(server)
         yield server
+        _shared.remove(server)
 
 
 @pytest.fixture(scope="session")
 def redis_cluster() -> Iterator[RedisCluster]:
     """Run one cluster of three nodes for the whole session."""
     cluster = RedisCluster()
+    _shared.extend(cluster.nodes)
     yield cluster
+    for node in cluster.nodes:
+        _shared.remove(node)
     cluster.stop()
 
 
@@ -38,15 +44,12 @@ def prefix() -> str:
 
 @pytest.fixture(autouse=True)
 def _no_key_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that leaves a key without expiry outside its own prefix, then remove what it left inside."""
-    server: RedisServer | None = None
-    allowed: str | None = None
-    if "redis_server" in request.fixturenames:
-        server = request.getfixturevalue("redis_server")
-        allowed = request.getfixturevalue("prefix") if "prefix" in request.fixturenames else None
+    """Fail a test that leaves a key outside its own prefix on a shared server, then remove what it left inside."""
+    allowed = request.getfixturevalue("prefix") if "prefix" in request.fixturenames else None
     yield
-    if server is not None:
-        keys = [line for line in talk(server.port, "KEYS", "*").splitlines() if line and line[0] not in "*$"]
-        leaked = [key for key in keys if allowed is None or not key.startswith(allowed)]
+    keys: list[str] = []
+    for server in _shared:
+        keys += [line for line in talk(server.port, "KEYS", "*").splitlines() if line and line[0] not in "*$"]
         talk(server.port, "FLUSHALL")
-        assert leaked == [], f"keys left in Redis: {leaked[:10]}"
+    leaked = [key for key in keys if allowed is None or not key.startswith(allowed)]
+    assert leaked == [], f"keys left in Redis: {leaked[:10]}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import json
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,7 @@ pytestmark = pytest.mark.timeout(300)
 
 Command = tuple[bytes, ...]
 # -- what the commands are made of -------------------------------------------------------------------------------
+# What Redis 6.2, Redis 7 and Valkey 9 themselves answer differently is left out, such as hexadecimal scores.
 # Few keys and few values, so that commands meet; every key is mostly used for one kind of value, and now and then not.
 
 _KEYS = {"string": (b"s1", b"s2"), "hash": (b"h1", b"h2"), "list": (b"l1", b"l2"), "set": (b"t1", b"t2")}
@@ -39,8 +41,12 @@ S, H, L, T, Z = map(key, ("string", "hash", "list", "set", "zset"))
 Y = st.sampled_from(_KEYS["lex"])
 K = _ANY_KEY
 FIELD = st.sampled_from([b"f", b"g", b"h", b"", b"\xff\x00"])
-BAD_NUMBER = st.sampled_from([b"", b" 1", b"1 ", b"01", b"+1", b"-0", b"x", b"1.0", b"9223372036854775808", b"\xff", b"1_0"])
-EXTREME = st.sampled_from([b"9223372036854775807", b"-9223372036854775808", b"9223372036854775806", b"4611686018427387904"])
+BAD_NUMBER = st.sampled_from(
+    [b"", b" 1", b"1 ", b"01", b"+1", b"-0", b"x", b"1.0", b"9223372036854775808", b"\xff", b"1_0"]
+)
+EXTREME = st.sampled_from(
+    [b"9223372036854775807", b"-9223372036854775808", b"9223372036854775806", b"4611686018427387904"]
+)
 SMALL = st.integers(-6, 6).map(lambda number: b"%d" % number)
 INTEGER = st.one_of(SMALL, SMALL, SMALL, EXTREME, BAD_NUMBER)
 INDEX = st.one_of(SMALL, SMALL, SMALL, SMALL, EXTREME, BAD_NUMBER)
@@ -49,7 +55,7 @@ SCORE = st.one_of(  # without -0, which Redis keeps or not by the set's encoding
     SMALL,
     SMALL,
     st.sampled_from([b"1.5", b"-2.25", b"1e3", b".5", b"5.", b"+5", b"inf", b"-inf", b"+inf", b"Infinity", b"0.1"]),
-    st.sampled_from([b"nan", b"", b" 1", b"1 ", b"x", b"1e400", b"0x10", b"1_0", b"1e-400"]),
+    st.sampled_from([b"nan", b"", b" 1", b"1 ", b"x", b"1e400", b"1_0", b"1e-400"]),
 )
 # The ends of a range are read by C's strtod alone, which takes blanks and huge numbers; that is not imitated.
 END = SCORE.filter(lambda text: text not in {b" 1", b"1e400", b"1e-400"})
@@ -66,7 +72,9 @@ RANGE_LEX = st.one_of(
 SECONDS = st.sampled_from([b"100", b"1000", b"100000", b"0", b"-1", b"x", b"9223372036854775807", b"9223372036854776"])
 MILLISECONDS = st.sampled_from([b"200000", b"5000000", b"0", b"-1", b"x", b"9223372036854775807"])
 # Far from each other, so that a millisecond between the two stores changes no comparison.
-EPOCH = st.sampled_from([b"9000000000", b"9900000000", b"9999999999999", b"1", b"0", b"-5", b"x", b"9223372036854775807"])
+EPOCH = st.sampled_from(
+    [b"9000000000", b"9900000000", b"9999999999999", b"1", b"0", b"-5", b"x", b"9223372036854775807"]
+)
 GLOB = st.one_of(
     st.sampled_from([b"*", b"s*", b"?1", b"[a-l]?", b"[^s]*", b"\\s1", b"*1", b"", b"**", b"[", b"l[", b"l[1", b"[]*"]),
     st.text(alphabet="shlt12*?[]^-\\", max_size=6).map(str.encode),
@@ -83,7 +91,9 @@ def one(*parts: st.SearchStrategy[Any] | bytes) -> st.SearchStrategy[Command]:
 
 def many(*parts: st.SearchStrategy[bytes], most: int = 3) -> st.SearchStrategy[Command]:
     """Repeat a group of words."""
-    return st.lists(st.tuples(*parts), min_size=1, max_size=most).map(lambda groups: tuple(w for g in groups for w in g))
+    return st.lists(st.tuples(*parts), min_size=1, max_size=most).map(
+        lambda groups: tuple(w for g in groups for w in g)
+    )
 
 
 def maybe(*choices: st.SearchStrategy[Any] | bytes, most: int = 2) -> st.SearchStrategy[Command]:
@@ -91,7 +101,9 @@ def maybe(*choices: st.SearchStrategy[Any] | bytes, most: int = 2) -> st.SearchS
     options = st.one_of([one(choice) for choice in choices])
     cases = st.sampled_from([bytes.upper, bytes.upper, bytes.lower])
     return st.lists(st.tuples(options, cases), max_size=most).map(
-        lambda taken: tuple(case(option[0]) if i == 0 else option[i] for option, case in taken for i in range(len(option)))
+        lambda taken: tuple(
+            case(option[0]) if i == 0 else option[i] for option, case in taken for i in range(len(option))
+        )
     )
 
 
@@ -109,7 +121,7 @@ COMMANDS: dict[str, st.SearchStrategy[Command]] = {
         one(b"PSETEX", S, MILLISECONDS, VALUE),
         one(b"GETSET", S, VALUE),
         one(b"GETDEL", S),
-        one(b"GETEX", S, maybe(b"PERSIST", *EXPIRY)),
+        one(b"GETEX", S, maybe(b"PERSIST", b"NO", one(b"EX", b"100"), one(b"PXAT", b"9999999999999"))),
         one(b"MGET", many(K)),
         one(b"MSET", many(S, VALUE)),
         one(b"MSET", many(S)),
@@ -141,7 +153,7 @@ COMMANDS: dict[str, st.SearchStrategy[Command]] = {
         one(b"RENAME", K, K),
         one(b"KEYS", GLOB),
         one(b"SCAN", b"0", b"COUNT", b"1000", b"MATCH", GLOB),
-        one(b"SCAN", b"0", b"COUNT", b"1000", b"TYPE", st.sampled_from([b"string", b"hash", b"zset", b"LIST", b"x"])),
+        one(b"SCAN", b"0", b"COUNT", b"1000", b"TYPE", st.sampled_from([b"string", b"hash", b"zset", b"LIST"])),
         one(b"SCAN", st.sampled_from([b"x", b"0"]), maybe(one(b"COUNT", st.sampled_from([b"0", b"x"])), b"MATCH")),
         one(b"DBSIZE"),
         one(b"FLUSHALL", maybe(b"ASYNC", b"SYNC", b"NO")),
@@ -175,9 +187,9 @@ COMMANDS: dict[str, st.SearchStrategy[Command]] = {
         one(b"RPOP", L, COUNT),
         one(b"LLEN", L),
         one(b"LRANGE", L, INDEX, INDEX),
-        one(b"LREM", L, INTEGER, MEMBER),
+        one(b"LREM", L, st.one_of(SMALL, BAD_NUMBER), MEMBER),
         one(b"LINDEX", L, INDEX),
-        one(b"LSET", L, INDEX, MEMBER),
+        one(b"LSET", L, st.one_of(SMALL, BAD_NUMBER), MEMBER),
         one(b"LTRIM", L, INDEX, INDEX),
         one(b"LMOVE", L, L, *[st.sampled_from([b"LEFT", b"RIGHT", b"left", b"x"])] * 2),
         one(b"RPOPLPUSH", L, L),
@@ -220,15 +232,17 @@ COMMANDS: dict[str, st.SearchStrategy[Command]] = {
         one(b"ZREMRANGEBYRANK", Z, INDEX, INDEX),
     ),
 }
-COMMANDS["wrong arity"] = st.tuples(st.sampled_from([b"GET", b"SET", b"MSET", b"HSET", b"ZADD", b"LPOP", b"PING", b"NOPE"]), st.lists(K, max_size=5)).map(
-    lambda parts: (parts[0], *parts[1])
-)
+COMMANDS["wrong arity"] = st.tuples(
+    st.sampled_from([b"GET", b"SET", b"MSET", b"HSET", b"ZADD", b"LPOP", b"PING", b"NOPE"]), st.lists(K, max_size=5)
+).map(lambda parts: (parts[0], *parts[1]))
 
 # -- scripts -----------------------------------------------------------------------------------------------------
 
 CALL = b"return redis.call(unpack(ARGV))"
 PCALL = b"local reply = redis.pcall(unpack(ARGV)) return reply"
-CAUGHT = b"local ok, reply = pcall(redis.call, unpack(ARGV)) if ok then return {'fine'} end return {'caught', type(reply)}"
+CAUGHT = (
+    b"local ok, reply = pcall(redis.call, unpack(ARGV)) if ok then return {'fine'} end return {'caught', type(reply)}"
+)
 DESCRIBE = b"""
 local function show(value)
   if type(value) == 'table' and value.err then return 'err:' .. string.match(value.err, '^%S*') end
@@ -275,23 +289,35 @@ def plain(command: Command, reply: Any) -> Any:
         return f"error {reply.code}"
     name = command[0].upper()
     if name == b"EVAL":
-        source, inner = command[1], command[3:]
-        if source == DESCRIBE:
-            return [] if inner[0] in _TIMES else sorted(reply)
-        if source not in {CALL, PCALL}:
-            return reply
-        if inner[0] == b"HGETALL":
-            return sorted(zip(reply[::2], reply[1::2], strict=True))
-        return plain(inner, number(reply))
+        return plain_script(command[1], command[3:], reply)
     if name in _UNORDERED and isinstance(reply, list):
         return sorted(reply)
-    if name in {b"SCAN", b"HSCAN"}:
-        members = reply[1]
-        pairs = [members] if name == b"SCAN" else [members[::2], members[1::2]]
-        return reply[0], sorted(zip(*pairs, strict=True))
-    if name in _TIMES and reply > 0:
-        return Time(reply, _TIMES[name])
-    return reply
+    if name == b"SCAN":
+        return reply[0], sorted(reply[1])
+    if name == b"HSCAN":
+        return reply[0], pairs(reply[1])
+    return Time(reply, _TIMES[name]) if name in _TIMES and reply > 0 else reply
+
+
+def plain_script(source: bytes, command: Command, reply: Any) -> Any:
+    """Do the same for the reply of a script that ran a command."""
+    if source == DESCRIBE:
+        return [] if command[0] in _TIMES else sorted(reply)
+    if source not in {CALL, PCALL}:
+        return errors_by_code(reply)
+    return pairs(reply) if command[0] == b"HGETALL" else plain(command, number(reply))
+
+
+def pairs(flat: list[bytes]) -> list[tuple[bytes, bytes]]:
+    """Sort the fields of a hash that came flat."""
+    return sorted(zip(flat[::2], flat[1::2], strict=True))
+
+
+def errors_by_code(reply: Any) -> Any:
+    """Show the errors within a list by their codes."""
+    if isinstance(reply, list):
+        return [errors_by_code(member) for member in reply]
+    return f"error {reply.code}" if isinstance(reply, RedisReplyError) else reply
 
 
 def number(reply: Any) -> Any:
@@ -309,7 +335,7 @@ class Time(int):
 
     tolerance: int
 
-    def __new__(cls, value: int, tolerance: int) -> Time:
+    def __new__(cls, value: int, tolerance: int) -> Self:
         """Keep the tolerance."""
         time = super().__new__(cls, value)
         time.tolerance = tolerance
@@ -377,6 +403,10 @@ class Pair:
 def pair(redis_server: RedisServer) -> Iterator[Pair]:
     """Connect to a server and to `memory://`."""
     pair = Pair(redis_server.url)
+    ((_, version, _), *_) = pair.run([(b"EXPIRETIME", b"version")])[1:]
+    if isinstance(version, RedisReplyError):
+        pair.close()
+        pytest.skip("this server is older than Redis 7, which memory:// follows")
     yield pair
     pair.close()
 
@@ -387,13 +417,13 @@ def check(pair: Pair, commands: list[Command]) -> None:
         expected, found = plain(command, real), plain(command, memory)
         assert isinstance(found, type(expected)), (command, expected, found)
         assert found == expected, command
-        if TEXTS and command[0] != b"EVAL" and isinstance(real, RedisReplyError):
-            assert str(real).split(" script:")[0] == str(memory).split(" script:")[0], command
 
 
-TEXTS = False
+EXAMPLES = 500
 random_test = settings(
-    max_examples=int(__import__("os").environ.get("N","150")), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
@@ -427,5 +457,64 @@ def test_random_commands_within_scripts(pair: Pair) -> None:
     @given(st.lists(st.one_of(ANY_COMMAND, SCRIPTED, SCRIPTED), min_size=1, max_size=40))
     def same(commands: list[Command]) -> None:
         check(pair, commands)
+
+    same()
+
+
+JSON = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53), 2**53),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.text(max_size=6),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(min_size=1, max_size=4), inner, min_size=1, max_size=3)
+    ),
+    max_leaves=12,
+)
+RECODE = b"return cjson.encode({cjson.decode(ARGV[1])})"
+
+
+def test_random_json_within_scripts(pair: Pair) -> None:
+    """`cjson` reads and writes any document as a real server does."""
+
+    @random_test
+    @given(st.lists(JSON, min_size=1, max_size=5), st.booleans())
+    def same(documents: list[Any], ascii_only: bool) -> None:
+        commands = [(b"EVAL", RECODE, b"0", json.dumps(d, ensure_ascii=ascii_only).encode()) for d in documents]
+        for command, real, memory in pair.run(commands):
+            if command[0] == b"EVAL":
+                assert json.loads(memory) == json.loads(real), command
+
+    same()
+
+
+LUA_SCALAR = st.one_of(
+    st.sampled_from(["nil", "true", "false", "0/0", "1/0", "-1/0", "2^53", "-2^63", "2^64", "1e300"]),
+    st.integers(-100, 100).map(str),
+    st.floats(-1e6, 1e6).map(repr),
+    st.binary(max_size=6).map(lambda text: "'" + "".join(f"\\{byte:03d}" for byte in text) + "'"),
+)
+LUA_FIELD = st.tuples(
+    st.sampled_from(["ok", "err", "x", "double", "map", "set"]), LUA_SCALAR.filter(lambda text: text != "0/0")
+).map(" = ".join)
+LUA = st.recursive(
+    LUA_SCALAR,
+    lambda inner: st.lists(st.one_of(inner, inner, inner, LUA_FIELD), max_size=5).map(
+        lambda m: "{" + ", ".join(m) + "}"
+    ),
+    max_leaves=15,
+)
+
+
+def test_random_values_out_of_scripts(pair: Pair) -> None:
+    """Whatever a script returns becomes the same reply as on a real server."""
+
+    @random_test
+    @given(st.lists(LUA, min_size=1, max_size=8))
+    def same(values: list[str]) -> None:
+        check(pair, [(b"EVAL", f"return {value}".encode(), b"0") for value in values])
 
     same()

@@ -406,13 +406,22 @@ async def test_garbage_on_a_working_connection_starts_anew(
         assert "broke the protocol" in caplog.text
 
 
-async def test_unasked_reply_starts_anew(redis_server: RedisServer) -> None:
+async def test_unasked_reply_starts_anew(redis_server: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     """A reply that nobody asked for makes the line untrustworthy, so the connection is replaced."""
     async with Proxy(redis_server.port) as proxy, connect(f"redis://127.0.0.1:{proxy.port}/0") as client:
         proxy.inject = (b"", b"+OK\r\n")
         assert await client.call("ECHO", "mine", retry=True) == b"mine"
         await until(lambda: client.statistics()["lost"] == 1)
         assert await client.call("ECHO", "mine", retry=True) == b"mine"
+        assert [record.name for record in caplog.records] == ["rustforge.redis.multiplexer"]
+
+
+async def test_garbage_behind_the_greeting_is_not_taken(redis_server: RedisServer) -> None:
+    """A connection that breaks in the very read that completes its greeting is not taken for a good one."""
+    async with Proxy(redis_server.port) as proxy:
+        proxy.inject = (b"", b"?what\r\n")
+        with pytest.raises(RedisConnectionError, match="does not speak the Redis protocol"):
+            await connect(f"redis://127.0.0.1:{proxy.port}/0").open()
 
 
 # -- other ways in -----------------------------------------------------------------------------------------------

@@ -35,15 +35,12 @@ async def serving(
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        try:
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             await handle(reader, writer)
-        except (OSError, asyncio.CancelledError):
-            pass
-        finally:
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-            tasks.discard(task)
+            await writer.wait_closed()
+        tasks.discard(task)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
@@ -142,6 +139,11 @@ class Proxy:
         await asyncio.gather(*connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Pass one connection on; being cut is its normal end."""
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            await self._carry(reader, writer)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection on until either side ends, or its plan says to."""
         self.accepted += 1
         plan = self.plans.popleft() if self.plans else self.default
@@ -158,8 +160,6 @@ class Proxy:
             pumps.append(asyncio.create_task(self._pump(reader, server, plan, up=True)))
             pumps.append(asyncio.create_task(self._pump(upstream, writer, plan, up=False)))
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        except (OSError, asyncio.CancelledError):
-            pass
         finally:
             for pump in pumps:
                 pump.cancel()

@@ -121,6 +121,14 @@ class RedisServer:
         self._process.kill()
         self._process.wait()
 
+    def revive(self) -> None:
+        """Start the process if it was killed, and let it go on if it was paused."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self.resume()
+        else:
+            self.start()
+
     def restart(self) -> None:
         """Kill the process and start it again on the same port; what it held is gone."""
         self.kill()
@@ -184,7 +192,7 @@ class RedisCluster:
             nodes.append(RedisServer(*cluster, "--cluster-config-file", str(config), *options, port=port))
         self.nodes, self.replicas = nodes[:3], nodes[3:]
         self._folder = folder
-        wait_for(lambda: all(self._complete(node) for node in nodes), "the cluster came together")
+        self.heal()
 
     def _line(self, ports: list[int], index: int, *, myself: int) -> str:
         """Write a node's line of nodes.conf."""
@@ -197,8 +205,14 @@ class RedisCluster:
 
     def _complete(self, node: RedisServer) -> bool:
         up = "cluster_state:ok" in talk(node.port, "CLUSTER", "INFO")
-        synced = node in self.nodes or info(node.port, "replication", "master_link_status") == "up"
+        synced = info(node.port, "replication", "master_link_status") in {"", "up"}
         return up and synced and talk(node.port, "CLUSTER", "NODES").count(" connected") == len(self._ids)
+
+    def heal(self) -> None:
+        """Start what was killed, let go on what was paused, and wait until the cluster is whole again."""
+        for node in (*self.nodes, *self.replicas):
+            node.revive()
+        wait_for(lambda: all(self._complete(node) for node in (*self.nodes, *self.replicas)), "the cluster was whole")
 
     @property
     def url(self) -> str:
@@ -211,8 +225,8 @@ class RedisCluster:
 
     def begin_move(self, slot: int, source: RedisServer, target: RedisServer) -> None:
         """Open a slot on both sides: keys that the source lacks are answered with ASK from now on."""
-        self._setslot(target, slot, "IMPORTING", source)
-        self._setslot(source, slot, "MIGRATING", target)
+        self.set_slot(target, slot, "IMPORTING", source)
+        self.set_slot(source, slot, "MIGRATING", target)
 
     def move_keys(self, slot: int, source: RedisServer, target: RedisServer, count: int = 10_000) -> int:
         """Move up to so many keys of a slot that is open on both sides; return how many went."""
@@ -226,9 +240,10 @@ class RedisCluster:
     def end_move(self, slot: int, target: RedisServer) -> None:
         """Give the slot to its new owner, and tell all primaries at once."""
         for node in (target, *(node for node in self.nodes if node is not target)):
-            self._setslot(node, slot, "NODE", target)
+            self.set_slot(node, slot, "NODE", target)
 
-    def _setslot(self, node: RedisServer, slot: int, state: str, other: RedisServer) -> None:
+    def set_slot(self, node: RedisServer, slot: int, state: str, other: RedisServer) -> None:
+        """Tell one node how it stands with a slot."""
         reply = talk(node.port, "CLUSTER", "SETSLOT", slot, state, self._ids[other.port])
         assert reply.startswith("+OK"), reply
 

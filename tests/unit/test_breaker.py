@@ -9,7 +9,7 @@ from rustforge.clock import ManualClock
 def test_opens_after_the_threshold_and_says_so_once() -> None:
     """Five failures in a row open the circuit; only the fifth reports it."""
     breaker = Breaker(ManualClock())
-    told = []
+    told: list[bool] = []
     for _ in range(7):
         assert breaker.refuses() is (len(told) >= 5)
         told.append(breaker.failed())

@@ -73,7 +73,9 @@ def test_a_tilde_is_refused_where_it_could_be_mistaken() -> None:
     assert KeySpace(None).value("a~lock:x") == "a~lock:x"
 
 
-@pytest.mark.parametrize("prefix", ["", "a b", "a{b}", "a*", "a?", "[a", "a]", "a~b", "a\\b", "^", "a\n", "\x7f", "\u2028"])
+@pytest.mark.parametrize(
+    "prefix", ["", "a b", "{b}", "a*", "a?", "[a", "a]", "a~b", "a\\b", "^", "\n", "\x7f", "\u2028"]
+)
 def test_unusable_prefixes(prefix: str) -> None:
     """A prefix has no blanks, nothing unprintable, no glob characters and nothing that Redis Cluster hashes."""
     with pytest.raises(InvalidArgumentError):

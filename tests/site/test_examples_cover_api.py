@@ -1,0 +1,98 @@
+"""The examples show the whole public interface: whatever a user may call is called in one of them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+
+import pytest
+
+from rustforge import cache as cache_module
+from rustforge import redis as redis_module
+from rustforge.boot import BootContext
+from rustforge.cache import Cache, CachedFunction, CacheStatistics, Lock, NearCache, RateLimit
+from rustforge.redis import RedisClient, RedisUrl
+from tests.site.conftest import ROOT
+
+SNIPPETS = ROOT / "examples" / "snippets"
+
+UNSHOWN = {
+    "Cache.aclose",  # async with calls it
+    "Cache.owns_client",
+    "CacheStatistics.compute_errors",  # the reference lists the counters; the examples show the idea
+    "CacheStatistics.compute_seconds",
+    "CacheStatistics.read_seconds",
+    "CacheStatistics.reads",
+    "CacheStatistics.stale",
+    "CacheStatistics.unavailable",
+    "CacheStatistics.undecodable",
+    "RedisClient.aclose",
+    "RedisClient.open",
+    "RedisClient.remove_listener",
+    "RedisClient.statistics",
+    "RedisClient.tracking",
+    "RedisUrl.ssl_context",
+}
+"""What no example needs, each for a reason."""
+
+
+def read_names() -> set[str]:
+    """List every attribute, function and keyword that the examples use."""
+    names: set[str] = set()
+    for file in SNIPPETS.glob("*/*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute):
+                names.add(node.attr)
+            elif isinstance(node, ast.Name):
+                names.add(node.id)
+            elif isinstance(node, ast.keyword) and node.arg:
+                names.add(node.arg)
+    return names
+
+
+USED = read_names()
+
+
+def public_members(owner: type) -> list[str]:
+    """List the public methods, properties and fields that a class brings itself."""
+    members = {*vars(owner), *inspect.get_annotations(owner), *getattr(owner, "__slots__", ())}
+    return sorted(name for name in members if not name.startswith("_"))
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [BootContext, Cache, CacheStatistics, CachedFunction, Lock, NearCache, RateLimit, RedisClient, RedisUrl],
+    ids=lambda owner: owner.__name__,
+)
+def test_every_member_is_shown(owner: type) -> None:
+    """Each public member of the class is used in an example, or stands in the list of exceptions."""
+    members = [name for name in public_members(owner) if f"{owner.__name__}.{name}" not in UNSHOWN]
+    assert [name for name in members if name not in USED] == []
+
+
+@pytest.mark.parametrize("method", ["remember", "remember_forever", "connect", "increment", "lock", "rate_limit"])
+def test_every_option_is_shown(method: str) -> None:
+    """Each option of the methods that have many is used by name in an example."""
+    options = [
+        parameter.name
+        for parameter in inspect.signature(getattr(Cache, method)).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    assert [name for name in options if name not in USED] == []
+
+
+@pytest.mark.parametrize("module", [cache_module, redis_module], ids=["cache", "redis"])
+def test_every_export_is_shown(module: object) -> None:
+    """Each name that a module exports is used in an example, or is made by one that is."""
+    made = {"CacheStatistics", "CachedFunction", "Connecting", "Lock", "RateLimit", "RedisClient"}
+    exported: list[str] = vars(module)["__all__"]
+    assert [name for name in exported if name not in USED | made] == []
+
+
+def test_exceptions_are_not_out_of_date() -> None:
+    """The list of exceptions names only what exists."""
+    owners = {owner.__name__: owner for owner in (Cache, CacheStatistics, RedisClient, RedisUrl)}
+    for name in UNSHOWN:
+        owner, _, member = name.partition(".")
+        known = public_members(owners[owner]) + list(owners[owner].__init__.__code__.co_names)
+        assert member in known, name
