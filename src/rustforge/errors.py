@@ -55,7 +55,10 @@ class RedisError(RustforgeError):
 
 
 class RedisConnectionError(RedisError, ConnectionError):
-    """Redis cannot be reached: refused, unknown host, closed by the peer. The command did not run."""
+    """Redis cannot be reached: refused, unknown host, closed by the peer.
+
+    The command did not run, or it is idempotent and may have run before the connection was lost.
+    """
 
 
 class RedisAuthenticationError(RedisConnectionError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,14 +64,21 @@ class Backend:
 
 def take_all(port: int) -> dict[bytes, bytes | None]:
     """Read all keys of a server, with the values of those that hold text, and remove them."""
-    with redis.Redis(port=port) as raw:
-        keys = list(raw.scan_iter(count=10_000))
-        pipe = raw.pipeline(transaction=False)
-        for key in keys:
-            pipe.get(key)
-        values = [value if isinstance(value, bytes) else None for value in pipe.execute(raise_on_error=False)]
+    raw = _client(port)
+    keys = list(raw.scan_iter(count=10_000))
+    pipe = raw.pipeline(transaction=False)
+    for key in keys:
+        pipe.get(key)
+    values = [value if isinstance(value, bytes) else None for value in pipe.execute(raise_on_error=False)]
+    if keys:
         raw.flushall()
     return dict(zip(keys, values, strict=True))
+
+
+@functools.cache
+def _client(port: int) -> redis.Redis:
+    """Keep one connection to each server of the session."""
+    return redis.Redis(port=port)
 
 
 class Gate:

@@ -242,6 +242,15 @@ class RedisCluster:
         for node in (target, *(node for node in self.nodes if node is not target)):
             self.set_slot(node, slot, "NODE", target)
 
+    def agree(self) -> None:
+        """Wait until all primaries know the same of each other's slots, so that the next move starts from there."""
+
+        def view(node: RedisServer) -> set[tuple[str, ...]]:
+            lines = [line.split() for line in talk(node.port, "CLUSTER", "NODES").splitlines() if " connected" in line]
+            return {(line[0], line[6], *(word for word in line[8:] if "[" not in word)) for line in lines}
+
+        wait_for(lambda: all(view(node) == view(self.nodes[0]) for node in self.nodes[1:]), "the nodes agreed")
+
     def set_slot(self, node: RedisServer, slot: int, state: str, other: RedisServer) -> None:
         """Tell one node how it stands with a slot."""
         reply = talk(node.port, "CLUSTER", "SETSLOT", slot, state, self._ids[other.port])

@@ -32,18 +32,18 @@ def connect(url: str | RedisUrl) -> RedisClient:
     """
     parsed = RedisUrl.parse(url) if isinstance(url, str) else url
     if parsed.topology == "memory":
-        from rustforge.redis.memory import MemoryClient
+        from rustforge.redis.memory import MemoryClient  # noqa: PLC0415 - each client is loaded where it is used
 
         return MemoryClient(parsed)
     if parsed.topology == "cluster":
-        from rustforge.redis.cluster import ClusterClient
+        from rustforge.redis.cluster import ClusterClient  # noqa: PLC0415 - each client is loaded where it is used
 
         return ClusterClient(parsed)
     if parsed.topology == "sentinel":
-        from rustforge.redis.sentinel import SentinelClient
+        from rustforge.redis.sentinel import SentinelClient  # noqa: PLC0415 - each client is loaded where it is used
 
         return SentinelClient(parsed)
-    from rustforge.redis.standalone import StandaloneClient
+    from rustforge.redis.standalone import StandaloneClient  # noqa: PLC0415 - each client is loaded where it is used
 
     return StandaloneClient(parsed)
 

@@ -152,7 +152,7 @@ class RedisClient(ABC):
 
         Returns:
             `commands` sent, `writes` they left in, `connects`, `timeouts`, `lost` connections, and the commands
-            `in_flight` and `queued` now.
+                `in_flight` and `queued` now.
         """
 
     @abstractmethod

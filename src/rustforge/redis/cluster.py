@@ -22,8 +22,6 @@ from rustforge.redis.commands import UNSHAREABLE, refusal, spellings, unpack
 from rustforge.redis.multiplexer import Reply, pack
 from rustforge.redis.pieces import (
     ASKING,
-    LATER,
-    REDIRECTIONS,
     Piece,
     all_answers,
     common_slot,
@@ -36,7 +34,7 @@ from rustforge.redis.pieces import (
 )
 from rustforge.redis.slots import KEY_AFTER_COUNT, KEYLESS, SLOTS, command_slot, key_slot, read_redirection
 from rustforge.redis.topology import Node, Nowhere, Topology
-from rustforge.redis.waiting import Pauses, WaitingRoom, may_go_on, unsent_reply
+from rustforge.redis.waiting import LATER, REDIRECTIONS, Pauses, WaitingRoom, may_go_on, unsent_reply
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -62,25 +60,25 @@ class ClusterClient(RedisClient):
         self._tls = url.ssl_context()
         self._closed = False
         self._timeout = url.seconds("timeout", 5.0)
-        nowhere = Nowhere(self._hold, self._timeout)
+        nowhere = Nowhere(str(url), self._hold, self._timeout)
         self._topology = Topology(url, nowhere, self._make_node, partial(self._announce, None))
         self._slots = self._topology.slots
         self._room = WaitingRoom(self._topology.settle, self._route)
 
     def _make_node(self, address: Address) -> Node:
-        node: Node = Node(
+        return Node(
             address,
+            take_over=self._take_over,
+            take_back=self._take_back,
+            hear=self._hear,
+            forget=self._forget,
+            doubt=self._topology.doubt,
             username=self.url.username,
             password=self.url.password,
             tls=self._tls,
             timeout=self._timeout,
             connect_timeout=self.url.seconds("connect_timeout", 3.0),
-            on_error=lambda reply, error: self._take_over(node, reply, error),
-            on_unsent=lambda reply, error: self._take_back(node, reply, error),
-            on_push=self._hear,
-            on_lost=lambda: self._forget(node),
         )
-        return node
 
     # -- single commands -------------------------------------------------------------------------------------------
 
@@ -128,35 +126,29 @@ class ClusterClient(RedisClient):
             return True
         if error.code == "ASK":
             _, address = read_redirection(str(error), node.host)
-            self._ask(self._topology.node(address), reply, error)
+            self._ask(self._topology.node(address), reply)
             return True
         return error.code in LATER and self._hold(reply, error)
 
-    def _ask(self, node: Node, reply: Reply, error: RedisReplyError) -> None:
+    def _ask(self, node: Node, reply: Reply) -> None:
         """Send a command with ASKING: its slot is on its way to a node that serves it only when asked so."""
         node.needed = True
         asking = unsent_reply(ASKING + reply.payload, reply.deadline, retry=reply.retry, expected=2)
-        asking.add_done_callback(partial(self._answer, node, reply, error))
+        asking.add_done_callback(partial(self._answer, node, reply))
         node.resend(asking)
 
-    def _answer(self, node: Node, reply: Reply, error: RedisReplyError, asking: asyncio.Future[Any]) -> None:
+    def _answer(self, node: Node, reply: Reply, asking: asyncio.Future[Any]) -> None:
+        """Pass on what an asked node answered."""
         answer = asking.exception() or asking.result()[1]
         if reply.done():
             return
-        if isinstance(answer, RedisReplyError):
-            if answer.code == "NOSCRIPT" and reply.fallback is not None:
-                reply.payload, reply.fallback = reply.fallback(), None
-                self._ask(node, reply, error)
-                return
-            held = (answer.code in REDIRECTIONS or answer.code in LATER) and self._hold(reply, answer)
-        else:
-            held = isinstance(answer, RedisError) and may_go_on(answer, retry=reply.retry) and self._hold(reply, answer)
-        if held:
-            return
-        if isinstance(answer, BaseException):
-            reply.set_exception(answer)
-        else:
+        if isinstance(answer, RedisReplyError) and answer.code == "NOSCRIPT" and reply.fallback is not None:
+            reply.payload, reply.fallback = reply.fallback(), None
+            self._ask(node, reply)
+        elif not isinstance(answer, RedisError):
             reply.set_result(answer)
+        elif not (may_go_on(answer, retry=reply.retry) and self._hold(reply, answer)):
+            reply.set_exception(answer)
 
     def _take_back(self, node: Node, reply: Reply, error: RedisError) -> bool:
         """Keep a command that no connection could be made for; a pipeline looks after its own."""
@@ -262,9 +254,7 @@ class ClusterClient(RedisClient):
                             raise lost
                         break
                     await asyncio.sleep(pauses.take())
-                    with contextlib.suppress(RedisError, TimeoutError):
-                        async with asyncio.timeout_at(deadline):
-                            await self._topology.settle()
+                    await pauses.prepare(self._topology.settle, deadline)
                 sent = self._send_pieces(again, deadline, retry=retry)
         finally:
             _discard(sent)
@@ -327,9 +317,10 @@ class ClusterClient(RedisClient):
 
     async def track(self, key: CommandArgument) -> tuple[bytes | None, int]:
         """Read a key and hear of its next change; see [`RedisClient.track`][rustforge.redis.RedisClient.track]."""
-        [(_, value, remaining)] = await self._fan_out([tracked_read(key)], all_answers, retry=True)
+        answers: list[list[Any]] = await self._fan_out([tracked_read(key)], all_answers, retry=True)
+        _, value, remaining = answers[0]
         if isinstance(remaining, list):  # the result of the transaction that an ASK made of it
-            _, value, remaining = remaining
+            _, value, remaining = answers[0][-1]
         for answer in (value, remaining):
             if isinstance(answer, Exception):
                 raise answer

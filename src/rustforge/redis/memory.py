@@ -234,16 +234,17 @@ class MemoryClient(RedisClient):
         if store is not None and store.loop is not loop and store.loop.is_closed():
             # Its clients were left open when their loop ended, and can never be used again.
             store.close()
+            del _STORES[name]
             store = None
         if store is None:
-            store = _STORES[name] = _Store(loop, self._clock)
-        elif store.loop is not loop:
+            store = _STORES.setdefault(name, _Store(loop, self._clock))
+        if store.loop is not loop:
             msg = (
                 f"{self.url} is in use by another event loop; close its clients there first, or take a store with a "
                 "name of its own, as in memory://other"
             )
             raise RedisClosedError(msg)
-        elif store.clock is not self._clock:
+        if store.clock is not self._clock:
             msg = f"{self.url} is already open with another clock; all clients of a store need the same"
             raise InvalidArgumentError(msg)
         store.clients += 1

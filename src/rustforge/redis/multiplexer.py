@@ -56,9 +56,12 @@ _HINTS = {
     "READONLY": "this server is a read-only replica: point the URL at the primary, or use redis+sentinel:// or "
     "redis+cluster://",
     "OOM": "Redis is at its maxmemory: raise it, or set an eviction policy such as allkeys-lru",
+    "CROSSSLOT": "the keys of one command must share a slot of the cluster: give them one {tag}, or use a pipeline",
     "NOPERM": "the Redis user may not do this: grant it with ACL SETUSER",
+    "LOADING": "Redis has just started and reads its data; try again when it has",
+    "BUSY": "a Lua script runs for too long; SCRIPT KILL ends it",
+    "MISCONF": "Redis cannot save to its disk and refuses writes; see its log",
 }
-_AUTH_CODES = frozenset({"NOAUTH", "WRONGPASS", "NOPERM"})
 
 
 def pack(*args: CommandArgument) -> bytes:
@@ -177,7 +180,7 @@ class _Link(asyncio.Protocol):
         self.transport.abort()
 
     def eof_received(self) -> None:
-        self.writable = False
+        self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.writable = False
@@ -268,6 +271,7 @@ class Multiplexer:
         self._link: _Link | None = None
         self._retired: set[_Link] = set()
         self._connecting: asyncio.Task[None] | None = None
+        self._trouble: RedisError | None = None
         self._closed = False
 
     # -- sending -------------------------------------------------------------------------------------------------
@@ -405,15 +409,18 @@ class Multiplexer:
             reply.fallback = None
             self.resend(reply)
             return
-        try:
-            taken = self._on_error is not None and self._on_error(reply, error)
-        except Exception:
-            _logger.exception("Taking over an error reply of Redis at %s failed", self.place)
-            taken = False
-        if not taken and not reply.done():
+        if not self._hand_over(self._on_error, reply, error) and not reply.done():
             reply.set_exception(error)
         if isinstance(error, RedisReadOnlyError):
             self.handle_read_only(link)
+
+    def _hand_over(self, hook: Callable[[Reply, Any], bool] | None, reply: Reply, error: RedisError) -> bool:
+        """Offer a command to the client; one that cannot take it over, for whatever reason, leaves it here."""
+        try:
+            return hook is not None and hook(reply, error)
+        except Exception:
+            _logger.exception("Taking over a command for Redis at %s failed", self.place)
+            return False
 
     def handle_read_only(self, link: _Link) -> None:
         """Look for the new primary: at most once a second, and only when the current connection says so."""
@@ -452,7 +459,7 @@ class Multiplexer:
             if reply.retry and not self._closed:
                 self.resend(reply)
                 continue
-            if reply.retry and self._on_unsent is not None and self._on_unsent(reply, self._closed_error()):
+            if reply.retry and self._hand_over(self._on_unsent, reply, self._closed_error()):
                 continue
             msg = (
                 f"the connection to Redis at {self.place} was lost after this command was sent; it may have run. "
@@ -495,7 +502,8 @@ class Multiplexer:
             self._watchdog = self.loop.call_later(_LOOP_LAG / 2, partial(self._check_deadlines, excused=True))
             return
         self._watchdog, self._watch_at = None, math.inf
-        upcoming = self._expire(self._queue, now, "could not be sent: no connection, or too much is waiting")
+        reason = self._trouble or "no connection, or too much is waiting"
+        upcoming = self._expire(self._queue, now, f"could not be sent: {reason}")
         for link in self._links():
             following = self._expire(link.pending, now, "was sent and not answered; it may still run")
             overdue = any(reply.deadline <= now for reply in link.pending)
@@ -557,9 +565,9 @@ class Multiplexer:
                     error = refused
                     break
                 except RedisError as failed:
-                    error = failed
+                    error = self._trouble = failed
                 else:
-                    error = None
+                    error = self._trouble = None
                     break
         except Exception as unexpected:  # noqa: BLE001 - whatever it is, the waiting callers must hear of it
             error = RedisConnectionError(f"connecting to Redis at {self.place} failed: {unexpected!r}")
@@ -573,9 +581,8 @@ class Multiplexer:
     def _fail_waiting(self, error: RedisError) -> None:
         waiting, self._queue, self._queued_bytes = self._queue, deque(), 0
         for reply in waiting:
-            if reply.done() or (self._on_unsent is not None and self._on_unsent(reply, error)):
-                continue
-            reply.set_exception(_copy(error))
+            if not reply.done() and not self._hand_over(self._on_unsent, reply, error) and not reply.done():
+                reply.set_exception(_copy(error))
 
     async def _open_link(self) -> None:
         link = _Link(self)

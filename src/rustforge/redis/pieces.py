@@ -8,6 +8,7 @@ from rustforge.errors import InvalidArgumentError, RedisReplyError
 from rustforge.redis.commands import split
 from rustforge.redis.multiplexer import pack
 from rustforge.redis.slots import command_slot, key_slot
+from rustforge.redis.waiting import LATER, REDIRECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASKING",
-    "LATER",
-    "REDIRECTIONS",
     "Piece",
     "all_answers",
     "common_slot",
@@ -30,13 +29,9 @@ __all__ = [
     "values",
 ]
 
-REDIRECTIONS = frozenset({"MOVED", "ASK"})
-"""Codes of errors that name another node; the command did not run."""
-
-LATER = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN"})
-"""Codes of errors that end by themselves; the command did not run."""
-
 ASKING = pack("ASKING")
+"""Goes before a command that an ASK sent to another node."""
+
 _NOT_RUN = REDIRECTIONS | LATER
 _NO_ANSWERS: list[Any] = []
 _CACHING = pack("CLIENT", "CACHING", "YES")

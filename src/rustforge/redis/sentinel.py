@@ -72,7 +72,7 @@ class SentinelClient(StandaloneClient):
             except RedisAuthenticationError:
                 kind = RedisAuthenticationError
                 problems.append(
-                    f"{show_address(sentinel)} refuses the sentinel_username or sentinel_password of the URL, or needs them"
+                    f"{show_address(sentinel)} needs another sentinel_username or sentinel_password in the URL"
                 )
             except RedisError as error:
                 problems.append(f"{show_address(sentinel)} cannot be asked ({error})")

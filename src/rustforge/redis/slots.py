@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from binascii import crc_hqx
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from rustforge.redis.commands import spellings
 
@@ -87,5 +87,7 @@ def read_redirection(message: str, asked: str) -> tuple[int, tuple[str, int]]:
 
 def _metadata(rest: list[Any]) -> dict[bytes, bytes]:
     """Read what CLUSTER SLOTS tells of a node after its address and id: a map, or a flat list."""
-    found = rest[1] if len(rest) > 1 else {}
-    return found if isinstance(found, dict) else dict(zip(found[::2], found[1::2], strict=False))
+    found: Any = rest[1] if len(rest) > 1 else {}
+    if isinstance(found, dict):
+        return cast("dict[bytes, bytes]", found)
+    return dict(zip(found[::2], found[1::2], strict=False))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from rustforge.errors import (
@@ -30,7 +31,7 @@ __all__ = ["Node", "Nowhere", "Topology"]
 _logger = logging.getLogger(__name__)
 _CLUSTER_SLOTS = pack("CLUSTER", "SLOTS")
 _PERIOD = 10.0  # the map is asked for even when nothing seems wrong
-_CALM = 1.0  # and at most so often because of a redirection or a lost connection
+_CALM = 1.0  # and at most so often because of a redirection, a lost connection or a node's silence
 _HEAD_START = 0.2  # for one node to answer before the next is asked, too
 _PATIENCE = 0.5  # with a node that left the map and still owes answers
 _PING_PONG = 0.05  # two nodes that name each other as a slot's owner are believed no faster than this
@@ -44,13 +45,43 @@ class Node(Multiplexer):
         needed: It was sent something although it serves no slot yet, so it stays when the map is renewed.
     """
 
-    def __init__(self, address: Address, **options: Any) -> None:
-        """Prepare the connection; nothing is opened yet."""
-        super().__init__(self._address, place=show_address(address), **options)
+    def __init__(
+        self,
+        address: Address,
+        *,
+        take_over: Callable[[Node, Reply, RedisReplyError], bool],
+        take_back: Callable[[Node, Reply, RedisError], bool],
+        hear: Callable[[list[Any]], None],
+        forget: Callable[[Node], None],
+        doubt: Callable[[], None],
+        **options: Any,
+    ) -> None:
+        """Prepare the connection; nothing is opened yet.
+
+        Args:
+            address: The node's host and port.
+            take_over: `Multiplexer`'s `on_error`.
+            take_back: Its `on_unsent`.
+            hear: Its `on_push`.
+            forget: Its `on_lost`.
+            doubt: Called with each attempt to connect, since the node may not be there any more.
+            **options: Further options of `Multiplexer`.
+        """
+        super().__init__(
+            self._dial_up,
+            place=show_address(address),
+            on_error=partial(take_over, self),
+            on_unsent=partial(take_back, self),
+            on_push=hear,
+            on_lost=partial(forget, self),
+            **options,
+        )
         self.address = address
         self.needed = False
+        self._doubt = doubt
 
-    async def _address(self) -> Address:
+    async def _dial_up(self) -> Address:
+        self._doubt()
         return self.address
 
     @property
@@ -63,12 +94,19 @@ class Node(Multiplexer):
         """Whether there is a connection now."""
         return self._link is not None
 
+    @property
+    def silent(self) -> bool:
+        """Whether it has owed an answer for a while."""
+        link = self._link
+        return link is not None and len(link.pending) > 0 and self.loop.time() - link.quiet_since >= _CALM
+
 
 class Nowhere:
     """Stands where no node serves a slot, or none is known yet: its commands wait until there is one."""
 
-    def __init__(self, hold: Callable[[Reply, RedisError], bool], timeout: float) -> None:
-        """Say who keeps the commands that wait, and how long they may."""
+    def __init__(self, place: str, hold: Callable[[Reply, RedisError], bool], timeout: float) -> None:
+        """Say how messages name the cluster, who keeps the commands that wait, and how long they may."""
+        self._place = place
         self._hold = hold
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
@@ -83,8 +121,7 @@ class Nowhere:
     ) -> Reply:
         """Let a command wait; several at once fail, because they may have to part ways."""
         if self.closed:
-            msg = "the Redis Cluster client is closed"
-            raise RedisClosedError(msg)
+            raise self._closed_error()
         try:
             here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
@@ -99,9 +136,14 @@ class Nowhere:
 
     def resend(self, reply: Reply) -> None:
         """Let a command wait further."""
-        error = RedisConnectionError("no node of the Redis Cluster serves the slot of this command")
+        error = RedisConnectionError(f"no node of the Redis Cluster at {self._place} serves the slot of this command")
+        if self.closed:
+            error = self._closed_error()
         if reply.parts is not None or not self._hold(reply, error):
             reply.set_exception(error)
+
+    def _closed_error(self) -> RedisClosedError:
+        return RedisClosedError(f"the Redis client of {self._place} is closed")
 
 
 Owner: TypeAlias = Node | Nowhere
@@ -139,7 +181,7 @@ class Topology:
         self._corrected: dict[int, float] = {}
         self._doubtful = True
         self._renewal: asyncio.Task[None] | None = None
-        self._renewed_at = float("-inf")
+        self._renewed_at = self._outdated_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._leaving: dict[Node, asyncio.Task[None]] = {}
         self._past: Counter[str] = Counter(dict.fromkeys(("commands", "writes", "connects", "timeouts", "lost"), 0))
@@ -221,10 +263,17 @@ class Topology:
         self._renewed_at = self._loop.time()
         if not renewal.cancelled() and renewal.exception() is not None:
             _logger.debug("The map of %s could not be renewed: %s", self._url, renewal.exception())
-        if self._timer is not None:
-            self._timer.cancel()
-        if not self._closed:
-            self._timer = self._loop.call_later(_PERIOD * random.uniform(0.75, 1.25), self._begin)  # noqa: S311
+        self._outdated_at = self._renewed_at + _PERIOD * random.uniform(0.75, 1.25)  # noqa: S311 - not a secret
+        if self._timer is None and not self._closed:
+            self._look_around()
+
+    def _look_around(self) -> None:
+        """Renew the map when it is old, or when a node owes answers for so long that it may have been replaced."""
+        self._timer = self._loop.call_later(_CALM, self._look_around)
+        if self._loop.time() >= self._outdated_at:
+            self._begin()
+        elif any(node.silent for node in self._nodes.values()):
+            self.doubt()
 
     async def _renew(self) -> None:
         """Ask the nodes, one after the other where they are quick, and take the first answer."""

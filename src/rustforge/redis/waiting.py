@@ -12,6 +12,7 @@ from rustforge.errors import (
     RedisConnectionError,
     RedisError,
     RedisOutcomeUnknownError,
+    RedisReplyError,
     RedisTimeoutError,
 )
 from rustforge.redis.multiplexer import Reply
@@ -19,7 +20,13 @@ from rustforge.redis.multiplexer import Reply
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["Pauses", "WaitingRoom", "may_go_on", "unsent_reply"]
+__all__ = ["LATER", "REDIRECTIONS", "Pauses", "WaitingRoom", "may_go_on", "unsent_reply"]
+
+REDIRECTIONS = frozenset({"MOVED", "ASK"})
+"""Codes of errors that name the node to ask instead; the command did not run."""
+
+LATER = frozenset({"TRYAGAIN", "CLUSTERDOWN", "LOADING", "MASTERDOWN"})
+"""Codes of errors that end by themselves; the command did not run."""
 
 _FIRST_PAUSE = 0.025
 _LONGEST_PAUSE = 0.4
@@ -45,24 +52,50 @@ def unsent_reply(
 
 def may_go_on(error: RedisError, *, retry: bool) -> bool:
     """Tell whether a command with this error may be sent again: it did not run, or is idempotent."""
+    if isinstance(error, RedisReplyError):
+        return error.code in LATER or error.code in REDIRECTIONS
     if isinstance(error, RedisOutcomeUnknownError):
         return retry
-    return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not isinstance(
-        error, RedisAuthenticationError
-    )
+    refused = isinstance(error, RedisAuthenticationError)
+    return isinstance(error, (RedisConnectionError, RedisTimeoutError)) and not refused
 
 
 class Pauses:
-    """Pauses between attempts: each about twice as long as the one before, up to a bound."""
+    """Pauses between attempts: each about twice as long as the one before, up to a bound.
+
+    Attributes:
+        longest: What the next pause takes at most.
+    """
 
     def __init__(self) -> None:
         """Begin with the shortest."""
         self.longest = _FIRST_PAUSE
+        self._failures = 0
 
     def take(self) -> float:
         """Give the seconds of the next pause: never more than `longest`, and not the same for every client."""
         pause, self.longest = self.longest, min(self.longest * 2, _LONGEST_PAUSE)
         return pause * random.uniform(0.75, 1.0)  # noqa: S311 - jitter, not a secret
+
+    async def prepare(self, prepare: Callable[[], Awaitable[None]], deadline: float) -> bool:
+        """Prepare the next attempt; return `False` when that failed, or was not done by the deadline.
+
+        Raises:
+            RedisError: It failed for the fifth time in a row, or because the password is refused.
+        """
+        try:
+            async with asyncio.timeout_at(deadline):
+                await prepare()
+        except RedisError as error:
+            self._failures += 1
+            if self._failures == _MAX_FAILURES or isinstance(error, RedisAuthenticationError):
+                self._failures = 0
+                raise
+            return False
+        except TimeoutError:
+            return False
+        self._failures = 0
+        return True
 
 
 class WaitingRoom:
@@ -75,8 +108,8 @@ class WaitingRoom:
         """Prepare an empty room.
 
         Args:
-            prepare: Awaited before commands are released, to learn where they must go now. When it fails five times in
-                a row, or because the password is refused, all of them get its error.
+            prepare: Awaited before commands are released, to learn where they must go now. When that fails for good,
+                all of them get its error.
             release: Sends a command again.
         """
         self._prepare = prepare
@@ -116,25 +149,17 @@ class WaitingRoom:
         return [(reply, error) for reply, error in held if not reply.done()]
 
     async def _run(self) -> None:
-        failures = 0
         try:
             while self._held:
                 await asyncio.sleep(self._pauses.take())
                 try:
-                    async with asyncio.timeout_at(min(reply.deadline for reply, _ in self._held)):
-                        await self._prepare()
+                    ready = await self._pauses.prepare(self._prepare, min(reply.deadline for reply, _ in self._held))
                 except RedisError as error:
-                    failures += 1
-                    if failures == _MAX_FAILURES or isinstance(error, RedisAuthenticationError):
-                        failures = 0
-                        self._fail(error)
-                except TimeoutError:
-                    self._expire()
-                else:
-                    failures = 0
-                    self._expire()
-                    for reply, _ in self._empty():
-                        self._release(reply)
+                    self._fail(error)
+                    continue
+                self._expire()
+                for reply, _ in self._empty() if ready else ():
+                    self._release(reply)
         finally:
             self._task = None
 

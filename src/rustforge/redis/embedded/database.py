@@ -20,7 +20,7 @@ __all__ = ["Database", "Hash", "List", "Listener", "Set"]
 Listener: TypeAlias = "Callable[[list[bytes] | None], None]"
 """Hears of changed keys; `None` stands for all of them."""
 
-_CLOCK_TOLERANCE_MS = 0.01
+_HALF = 0.5
 
 
 class Hash(Walkable):
@@ -79,9 +79,9 @@ class Database:
         return self._time() if self._frozen is None else self._frozen
 
     def now(self) -> int:
-        """Return the time in milliseconds."""
+        """Return the time in milliseconds, rounded: a manual clock's fractions may fall just short of a whole one."""
         seconds = self._time() if self._frozen is None else self._frozen
-        return int(seconds * 1000 + _CLOCK_TOLERANCE_MS)
+        return int(seconds * 1000 + _HALF)
 
     def freeze(self) -> None:
         """Stop the time for a script."""

@@ -93,7 +93,10 @@ class ScriptEngine:
             failure, self._failure = self._failure, None
             raise failure
         if answer[0]:
-            return self._reply(answer[1])
+            reply = self._reply(answer[1])
+            if isinstance(reply, RedisReplyError):
+                raise reply
+            return reply
         text, where = answer[1:]
         text = text.decode(errors="replace") if isinstance(text, bytes) else "ERR unknown error"
         msg = f"{text} script: {digest.decode()}, on {where.decode()}."
@@ -102,7 +105,7 @@ class ScriptEngine:
     # -- from Lua ------------------------------------------------------------------------------------------------
 
     def _reply(self, value: Any) -> Any:
-        """Turn what a script returned into a reply, or raise it."""
+        """Turn what a script returned into a reply; an error stands in its place."""
         kind = _kind(value)
         if kind is bytes or value is None:
             return value
@@ -116,10 +119,11 @@ class ScriptEngine:
         """Turn a table into a reply: what its field says, or else a list."""
         fields = dict(value.items())
         if isinstance(text := fields.get(b"err"), bytes):
-            raise reply_error(_line(text).decode(errors="replace"))
+            return reply_error(_line(text).decode(errors="replace"))
         if isinstance(text := fields.get(b"ok"), bytes):
             return Status(_line(text))
-        if isinstance(number := fields.get(b"double"), (int, float)):
+        number: Any = fields.get(b"double")
+        if _kind(number) in {int, float}:
             return float(number)
         for name, turn in ((b"map", self._map), (b"set", self._set)):
             if _lupa.lua_type(members := fields.get(name)) == "table":

@@ -54,11 +54,11 @@ def double(text: bytes) -> float:
     try:
         if text.strip() != text or b"_" in text:
             raise not_a_float()
-        number = float.fromhex(text.decode()) if b"x" in text.lower() else float(text)
-    except (ValueError, OverflowError):
+        number = float(text)
+    except ValueError:
         raise not_a_float() from None
     overflowed = math.isinf(number) and b"n" not in text.lower()
-    underflowed = number == 0 and text.lower().partition(b"e")[0].strip(b"+-0.x")
+    underflowed = number == 0 and text.lower().partition(b"e")[0].strip(b"+-0.")
     if math.isnan(number) or overflowed or underflowed:
         raise not_a_float()
     return number
@@ -80,8 +80,7 @@ def add_decimals(value: bytes, by: bytes) -> bytes:
         msg = "ERR increment would produce NaN or Infinity"
         raise reply_error(msg)
     first, second = (
-        _extended(Fraction(number if b"x" in text.lower() or not number else text.decode()))
-        for text, number in zip((value, by), numbers, strict=True)
+        _extended(Fraction(text.decode() if number else 0)) for text, number in zip((value, by), numbers, strict=True)
     )
     units = round(_extended(first + second) * 10**_DECIMALS)
     whole, rest = divmod(abs(units), 10**_DECIMALS)
