@@ -40,6 +40,15 @@ _SHOWN = frozenset(typing.get_args(ErrorType)) - {
 }
 
 
+_to_json = functools.partial(
+    to_json,
+    by_alias=False,
+    round_trip=True,
+    # What only its class tells how to write, such as an IP address.
+    fallback=lambda value: TypeAdapter(type(value)).dump_python(value, mode="json", by_alias=False, round_trip=True),
+)
+
+
 class EncodeError(TypeError):
     """The value cannot be written as JSON."""
 
@@ -59,13 +68,11 @@ def encode(value: object) -> bytes:
             does with a NaN of its own is its `ser_json_inf_nan` setting: null, unless it says otherwise.)
     """
     try:
-        text = to_json(value, by_alias=False, round_trip=True)
-        if any(name in text for name in _NO_NUMBERS) and text != to_json(
-            value, by_alias=False, round_trip=True, inf_nan_mode="null"
-        ):
+        text = _to_json(value)
+        if any(name in text for name in _NO_NUMBERS) and text != _to_json(value, inf_nan_mode="null"):
             msg = "NaN and infinity cannot be written as JSON; store None or a string in their place"
             raise EncodeError(msg)
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
+    except (PydanticSerializationError, PydanticUserError, ValueError, RecursionError) as error:
         msg = f"a value of type {type(value).__name__} cannot be written as JSON: {error}"
         raise EncodeError(msg) from error
     return text
@@ -112,11 +119,10 @@ def decoder(type: Any) -> Callable[[bytes], Any]:  # noqa: A002
 @functools.lru_cache(maxsize=_MAX_TYPES)
 def _decoder(type: Any) -> Callable[[bytes], Any]:  # noqa: A002
     try:
-        adapter = TypeAdapter(type)
+        return functools.partial(TypeAdapter(type).validator.validate_json, by_alias=True, by_name=True)
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
         msg = f"type {_show_type(type)} cannot be read from JSON: {str(error).splitlines()[0]}"
         raise InvalidTypeError(msg) from error
-    return functools.partial(adapter.validator.validate_json, by_alias=True, by_name=True)
 
 
 def return_type(function: Callable[..., Any]) -> Any:

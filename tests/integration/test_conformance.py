@@ -29,7 +29,6 @@ Step = tuple[tuple["CommandArgument", ...], Any]
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
 NO_INTEGER = "ERR value is not an integer or out of range"
 SYNTAX = "ERR syntax error"
-MISSING = None
 
 
 class Error:
@@ -937,6 +936,8 @@ SCRIPTS: dict[str, tuple[str, list[CommandArgument], Any]] = {
     "json numbers": ("return cjson.encode({cjson.decode('[0.1, 1e3, -5, 100000]')})", [], b"[[0.1,1000,-5,100000]]"),
     "json that is none": ("return cjson.decode('{nonsense')", [], Error("ERR")),
     "json of a function": ("return cjson.encode(redis.call)", [], Error("ERR")),
+    "no end of calls": ("local function f(n) return 1 + f(n) end return f(1)", [], Error("ERR")),
+    "error without text": ("error()", [], Error("ERR")),
     "log": ("redis.log(redis.LOG_DEBUG, 'a', 1) return 'logged'", [], b"logged"),
     "coroutines": (
         "local co = coroutine.wrap(function() coroutine.yield(redis.call('INCR', KEYS[1])) end) return co()",

@@ -419,7 +419,7 @@ def check(pair: Pair, commands: list[Command]) -> None:
         assert found == expected, command
 
 
-EXAMPLES = 500
+EXAMPLES = 80
 random_test = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -483,7 +483,9 @@ def test_random_json_within_scripts(pair: Pair) -> None:
     @random_test
     @given(st.lists(JSON, min_size=1, max_size=5), st.booleans())
     def same(documents: list[Any], ascii_only: bool) -> None:
-        commands = [(b"EVAL", RECODE, b"0", json.dumps(d, ensure_ascii=ascii_only).encode()) for d in documents]
+        commands: list[Command] = [
+            (b"EVAL", RECODE, b"0", json.dumps(d, ensure_ascii=ascii_only).encode()) for d in documents
+        ]
         for command, real, memory in pair.run(commands):
             if command[0] == b"EVAL":
                 assert json.loads(memory) == json.loads(real), command

@@ -56,9 +56,9 @@ class Backend:
         for port in self.ports:
             stored |= take_all(port)
         assert left == [], "tasks that went on"
-        own = (f"{self.prefix}:".encode(), f"{self.prefix}~".encode())
+        own, lock = (f"{self.prefix}:".encode(), f"{self.prefix}~".encode()), f"{self.prefix}~lock:".encode()
         assert [key for key in stored if not key.startswith(own)] == [], "keys outside of the prefix"
-        lasting = [key for key, value in stored.items() if b"~lock:" in key or (value and is_lease(value))]
+        lasting = [key for key, value in stored.items() if key.startswith(lock) or (value and is_lease(value))]
         assert self.may_leave or lasting == [], "leases or locks that nobody holds"
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _START_SECONDS = 15.0
-_SYNC_AT_ONCE = ("--repl-diskless-sync-delay", "0")
 
 
 def server_binary() -> str:
@@ -82,6 +81,7 @@ class RedisServer:
             command = [server_binary(), str(config), "--sentinel", *common]
         else:
             command = [server_binary(), *common, "--save", "", "--appendonly", "no", "--daemonize", "no"]
+            command += ["--repl-diskless-sync-delay", "0"]
             command += ["--enable-debug-command", "yes"] if self._has_debug_switch() else []
             command += [*self._options]
         log = (self.folder / "server.log").open("ab")
@@ -183,7 +183,7 @@ class RedisCluster:
         ports = [free_port() for _ in range(3 + replicas)]
         self._ids = {port: hashlib.sha1(str(port).encode()).hexdigest() for port in ports}
         folder = Path(tempfile.mkdtemp(prefix="rustforge-cluster-"))
-        cluster = (*_SYNC_AT_ONCE, "--cluster-enabled", "yes", "--cluster-node-timeout", str(node_timeout))
+        cluster = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(node_timeout))
         nodes: list[RedisServer] = []
         for port in ports:
             config = folder / f"{port}.conf"
@@ -274,8 +274,8 @@ class SentinelGroup:
         Args:
             down_after: Milliseconds after which a silent primary counts as down.
         """
-        self.primary = RedisServer(*_SYNC_AT_ONCE)
-        self.replica = RedisServer("--replicaof", "127.0.0.1", str(self.primary.port), *_SYNC_AT_ONCE)
+        self.primary = RedisServer()
+        self.replica = RedisServer("--replicaof", "127.0.0.1", str(self.primary.port))
         config = [
             f"sentinel monitor {self.service} 127.0.0.1 {self.primary.port} 2",
             f"sentinel down-after-milliseconds {self.service} {down_after}",

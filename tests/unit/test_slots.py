@@ -95,7 +95,7 @@ def test_redirections(message: str, expected: tuple[int, tuple[str, int]]) -> No
 
 def test_a_transaction_is_one_piece() -> None:
     """A pipeline is cut into commands, and a transaction stays whole, with its keys in one slot."""
-    commands = [
+    commands: list[list[str | int]] = [
         ["GET", "a"],
         ["multi"],
         ["SET", "{t}1", 1],

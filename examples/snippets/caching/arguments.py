@@ -14,7 +14,7 @@ class Article(BaseModel):
 
 
 # --8<-- [start:function]
-async def load_article(article_id: int) -> Article:
+async def load(article_id: int) -> Article:
     return Article(id=article_id, title="Hello")
 
 
@@ -24,15 +24,13 @@ async def load_article(article_id: int) -> Article:
 async def main() -> None:
     async with Cache.connect("memory://", prefix="shop") as cache:
         # --8<-- [start:arguments]
-        article = await cache.remember("article:7", 600, partial(load_article, 7))
+        article = await cache.remember("article:7", 600, partial(load, 7))
         print(repr(article))
 
-        article = await cache.remember(
-            "article:7", 600, lambda: load_article(7), Article
-        )
+        article = await cache.remember("article:7", 600, lambda: load(7), Article)
         print(repr(article))
 
-        article = await cache.remember("article:7", 600, lambda: load_article(7))
+        article = await cache.remember("article:7", 600, lambda: load(7))
         print(repr(article))  # no type: plain JSON
         # --8<-- [end:arguments]
 

@@ -12,7 +12,7 @@ async def main() -> None:
 
         async def load() -> str:
             title = database["title"]
-            print("read", title)
+            print("loading", title)
             await asyncio.sleep(0.2)  # the old title is on its way to the cache
             return title
 
@@ -22,8 +22,9 @@ async def main() -> None:
         database["title"] = "Good morning"  # a writer commits
         await cache.forget("title:7")  # and forgets, in this process or in another
 
-        print(await reader)
-        print(await cache.get_json("title:7"))
+        print("the reader gets", await reader)
+        print("stored:", await cache.has("title:7"))
+        print("the next one gets", await cache.remember("title:7", 600, load))
         # --8<-- [end:race]
 
 

@@ -2,7 +2,6 @@
 
 # --8<-- [start:app]
 import asyncio
-from datetime import timedelta
 
 from pydantic import BaseModel
 
@@ -21,12 +20,9 @@ async def load_article() -> Article:
 
 
 async def main() -> None:
-    ten_minutes = timedelta(minutes=10)
     async with boot() as ctx:
         for _ in range(2):
-            article = await ctx.cache.remember(
-                "article:7", ten_minutes, load_article
-            )
+            article = await ctx.cache.remember("article:7", 600, load_article)
             print(article.title)
 
 

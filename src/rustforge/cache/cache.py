@@ -183,7 +183,7 @@ class Cache:
 
         Returns:
             Whether there was one. After a lost connection the removal is repeated, and this can be `False` although
-            the first try removed it.
+                the first try removed it.
         """
         full = self._keys.value(key)
         self._changing(full)
@@ -241,7 +241,7 @@ class Cache:
 
         Returns:
             `None` where there is no value, or it has no expiry; [`expires`][rustforge.cache.Cache.expires] tells
-            them apart.
+                them apart.
         """
         left = await self._left(key)
         return None if left is None or left < 0 else -(-left // 1000)

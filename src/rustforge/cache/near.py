@@ -124,10 +124,10 @@ class NearStore:
         expires = None if remaining < 0 else mark.began + remaining / 1000
         until = mark.began + self._ttl
         self._drop(key)
+        while len(self._entries) >= self._options.max_entries or self.bytes + size > self._options.max_bytes:
+            self._evict()
         self._entries[key] = _Held(raw, expires, until if expires is None else min(until, expires))
         self.bytes += size
-        while len(self._entries) > self._options.max_entries or self.bytes > self._options.max_bytes:
-            self._evict()
 
     def discard(self, key: str) -> None:
         """Throw a value out, and keep a read that is under way from bringing it back."""

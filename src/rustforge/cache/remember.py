@@ -388,9 +388,9 @@ class Flights:
         try:
             payload, seconds = await self._produce(plan)
             return _Landing(payload, not lease.token or await self._settle(plan, lease, payload, seconds))
-        except BaseException:
+        except BaseException as error:
             if lease.token:
-                self._give_back(plan, lease.token)
+                self._give_back(plan, lease.token, _FAILURE_PAUSE_MS if isinstance(error, Exception) else 0)
             raise
         finally:
             if renewal is not None:
@@ -465,14 +465,16 @@ class Flights:
                 _logger.warning("the lease on %r could not be renewed: %s", plan.key, error)
                 left = -1
 
-    def _give_back(self, plan: Plan, token: str) -> None:
-        """Release a lease that was or may have been taken; the command leaves before any that comes later."""
-        _ = self._spawn(self._releases, self._release(plan, token), f"rustforge-release {plan.full}")
+    def _give_back(self, plan: Plan, token: str, pause: int = 0) -> None:
+        """Release a lease that was or may have been taken; the command leaves before any that comes later.
 
-    async def _release(self, plan: Plan, token: str) -> None:
-        """Give the lease back; a value that can still be served keeps others from refreshing it for a moment."""
+        A value that can still be served keeps others from refreshing it for `pause` milliseconds.
+        """
+        _ = self._spawn(self._releases, self._release(plan, token, pause), f"rustforge-release {plan.full}")
+
+    async def _release(self, plan: Plan, token: str, pause: int) -> None:
         try:
-            await self._store.client.run(RELEASE, [plan.full], [token, _FAILURE_PAUSE_MS], retry=True)
+            await self._store.client.run(RELEASE, [plan.full], [token, pause], retry=True)
         except RedisError as error:
             _logger.warning("the lease on %r stays for up to %d ms: %s", plan.key, plan.lease, error)
 

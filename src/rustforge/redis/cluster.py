@@ -132,7 +132,6 @@ class ClusterClient(RedisClient):
 
     def _ask(self, node: Node, reply: Reply) -> None:
         """Send a command with ASKING: its slot is on its way to a node that serves it only when asked so."""
-        node.needed = True
         asking = unsent_reply(ASKING + reply.payload, reply.deadline, retry=reply.retry, expected=2)
         asking.add_done_callback(partial(self._answer, node, reply))
         node.resend(asking)
@@ -269,7 +268,6 @@ class ClusterClient(RedisClient):
         target = self._topology.node(address)
         if error.code == "MOVED":
             return self._topology.correct(slot, target) and not was_asked
-        target.needed = True
         piece.ask(target)
         return not was_asked
 

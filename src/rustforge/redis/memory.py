@@ -61,6 +61,8 @@ class _Store:
             self._timer.cancel()
         self.database.on_nearest = None
         self.database.clear()
+        if self.database.engine is not None:
+            self.database.engine.close()
 
     def _wake(self, when: int) -> None:
         """Remove what expires at that time, then."""

@@ -42,7 +42,6 @@ class Node(Multiplexer):
 
     Attributes:
         address: Its host and port.
-        needed: It was sent something although it serves no slot yet, so it stays when the map is renewed.
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class Node(Multiplexer):
             **options,
         )
         self.address = address
-        self.needed = False
         self._doubt = doubt
 
     async def _dial_up(self) -> Address:
@@ -319,10 +317,9 @@ class Topology:
         self.slots[:] = slots
         self._doubtful = False
         for node in self.nodes:
-            if node.address not in ranges and not node.needed:
+            if node.address not in ranges:
                 del self._nodes[node.address]
                 self._leaving[node] = self._loop.create_task(self._part(node))
-            node.needed = False
         if changed:
             self._corrected.clear()
             self._on_change()

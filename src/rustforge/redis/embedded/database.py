@@ -54,7 +54,7 @@ class Database:
         notices: Who must hear of which change once the running command is done.
         listeners: Everybody who hears when all keys are removed.
         resp3: Whether replies take their RESP3 form; scripts see RESP2.
-        engine: What runs scripts, once there was one.
+        engine: What runs scripts, once there was one; it has a method `close`.
         on_nearest: Called with the time of the next expiry when it comes nearer.
     """
 

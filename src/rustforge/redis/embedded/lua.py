@@ -28,7 +28,6 @@ _kind: Callable[[object], object] = type
 
 _logger = logging.getLogger(__name__)
 _LEVELS = {0: logging.DEBUG, 1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING}
-_BYTECODE = b"\x1b"
 _SPREAD = 1000
 _EXACT = 10**17
 _PLAIN, _LIST, _STATUS, _ERROR = range(4)
@@ -51,6 +50,10 @@ class ScriptEngine:
         self._compile: Callable[[bytes], Any]
         self._run: Callable[..., Any]
         self._compile, self._run, self._null = self._lua.execute(prelude, self._call, _sha1hex, _log, self._decode)
+
+    def close(self) -> None:
+        """Let go of the runtime: Python does not see that it holds this object in turn, and would keep both."""
+        self.__dict__.clear()
 
     def knows(self, digest: bytes) -> bool:
         """Tell whether a script was loaded."""
@@ -93,7 +96,10 @@ class ScriptEngine:
             failure, self._failure = self._failure, None
             raise failure
         if answer[0]:
-            reply = self._reply(answer[1])
+            try:
+                reply = self._reply(answer[1])
+            except RecursionError:
+                reply = reply_error("ERR reached lua stack limit")
             if isinstance(reply, RedisReplyError):
                 raise reply
             return reply
@@ -123,7 +129,8 @@ class ScriptEngine:
         if isinstance(text := fields.get(b"ok"), bytes):
             return Status(_line(text))
         number: Any = fields.get(b"double")
-        if _kind(number) in {int, float}:
+        kind = _kind(number)
+        if kind is int or kind is float:
             return float(number)
         for name, turn in ((b"map", self._map), (b"set", self._set)):
             if _lupa.lua_type(members := fields.get(name)) == "table":

@@ -314,7 +314,10 @@ local function run(script, count, ...)
   if ok then
     return true, value
   end
-  return false, value[1], value[2]
+  if type(value) == 'table' then
+    return false, value[1], value[2]
+  end
+  return false, 'ERR ' .. tostring(value), SOURCE -- an error while the error was explained
 end
 
 return compile, run, null

@@ -1,0 +1,24 @@
+"""fakeredis: a Redis in the process, for tests."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fakeredis import FakeAsyncRedis
+
+from benchmarks.data import KEYS, TEXT, Target
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["memory"]
+
+
+@asynccontextmanager
+async def memory(_: str) -> AsyncIterator[Target]:
+    """GET."""
+    async with FakeAsyncRedis() as client:
+        for key in KEYS:
+            await client.set(key, TEXT)
+        yield Target(client.get, KEYS, TEXT.encode())

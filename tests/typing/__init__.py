@@ -1,0 +1,1 @@
+"""What type checkers must say: checked by mypy and pyright, never run."""
