@@ -66,14 +66,15 @@ class Bench:
                 taken.append(contender)
         return taken
 
-    def rounds(self, what: str, seconds: float) -> Iterator[int]:
+    def rounds(self, what: str, seconds: float, count: int | None = None) -> Iterator[int]:
         """Count the rounds, fewer of them when they would take longer than this."""
         began = time.monotonic()
-        for number in range(1, self.scale.rounds + 1):
+        count = count or self.scale.rounds
+        for number in range(1, count + 1):
             yield number
             took = time.monotonic() - began
-            if number < self.scale.rounds and took + took / number > seconds:
-                self.skipped[what] = f"{number} rounds and not {self.scale.rounds}, as this machine is slow"
+            if number < count and took + took / number > seconds:
+                self.skipped[what] = f"{number} rounds and not {count}, as this machine is slow or busy"
                 return
 
     def drop(self, contenders: list[Contender], contender: Contender, error: ChildError) -> None:

@@ -90,9 +90,7 @@ def _summary(meta: dict[str, Any]) -> str:
     text = f"{text}; medians of {meta['rounds']} rounds."
     if meta["scale"] == "full":
         return f"{text}\n"
-    warning = (
-        "These figures come from a short run, so they are rough. `make bench` replaces them by those of a full one."
-    )
+    warning = "These figures come from a short run and are rough; `make bench` replaces them by those of a full one."
     return f'!!! warning "A quick look"\n\n    {warning}\n\n{text}\n'
 
 

@@ -1,4 +1,4 @@
-"""Fixtures of all tests: real servers of the run's own, and a key prefix for each test that must be empty at its end."""
+"""Fixtures of all tests: real servers of the run's own, and a key prefix for each test."""
 
 from __future__ import annotations
 

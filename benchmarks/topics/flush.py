@@ -31,6 +31,9 @@ SETTLE = 0.1
 QUIET = 1.0
 """How long the probe runs where nothing is flushed."""
 
+WEIGHED = 9
+"""For each key that is flushed, so many others are there while the memory is looked at."""
+
 NOTHING = Contender("No flush", "rustforge", "nothing")
 CONTENDERS = (
     NOTHING,
@@ -65,8 +68,12 @@ async def measure(bench: Bench) -> list[dict[str, Any]]:
                     found[contender].append(await _flush_once(scale, contender, server))
                 except ChildError as error:
                     bench.drop(contenders, contender, error)
-        for contender in contenders:
-            heap[contender] = await _weigh(scale, contender, server)
+        ask(server.port, ("FLUSHALL",), ("DEBUG", "POPULATE", scale.flushed * WEIGHED, "other", 100))
+        for contender in tuple(contenders):
+            try:
+                heap[contender] = await _weigh(scale, contender, server)
+            except ChildError as error:
+                bench.drop(contenders, contender, error)
     return [
         {
             "client": contender.label,

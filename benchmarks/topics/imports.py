@@ -26,7 +26,7 @@ async def measure(bench: Bench) -> list[dict[str, Any]]:
     """Import each in turn, in a new interpreter every time; a first round, uncounted, makes the byte code."""
     contenders = bench.take(STATEMENTS)
     found: dict[Contender, list[float]] = {contender: [] for contender in contenders}
-    for _ in range(bench.scale.imports + 1):
+    for _ in bench.rounds("Imports", 35, bench.scale.imports + 1):
         for contender in contenders:
             found[contender].append(await _run(PROGRAM.format(STATEMENTS[contender])))
     counted = {contender: seconds[1:] for contender, seconds in found.items()}

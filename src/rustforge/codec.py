@@ -4,6 +4,9 @@ Values are written by field name and read by name or alias, so what was written 
 aliases a model declares.
 """
 
+# Values, annotations and schemas are of any type here.
+# pyright: reportUnknownArgumentType=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+
 from __future__ import annotations
 
 import contextlib
@@ -40,13 +43,13 @@ _SHOWN = frozenset(typing.get_args(ErrorType)) - {
 }
 
 
-_to_json = functools.partial(
-    to_json,
-    by_alias=False,
-    round_trip=True,
-    # What only its class tells how to write, such as an IP address.
-    fallback=lambda value: TypeAdapter(type(value)).dump_python(value, mode="json", by_alias=False, round_trip=True),
-)
+def _as_its_class_says(value: Any) -> Any:
+    """Write what only its class tells how to, such as an IP address."""
+    adapter: TypeAdapter[Any] = TypeAdapter(value.__class__)
+    return adapter.dump_python(value, mode="json", by_alias=False, round_trip=True)
+
+
+_to_json = functools.partial(to_json, by_alias=False, round_trip=True, fallback=_as_its_class_says)
 
 
 class EncodeError(TypeError):
@@ -172,7 +175,7 @@ def _plain(function: Any) -> types.FunctionType | None:
         elif not isinstance(function, type) and hasattr(function, "__wrapped__"):
             function = function.__wrapped__
         else:
-            function = getattr(type(function), "__call__", None)  # noqa: B004 - it is looked into, not called
+            function = getattr(function.__class__, "__call__", None)  # noqa: B004 - it is looked into, not called
     return None
 
 
@@ -190,7 +193,7 @@ def _resolve(function: types.FunctionType, annotation: Any) -> Any:
     only = types.SimpleNamespace(
         __annotations__={"return": annotation}, __type_params__=getattr(function, "__type_params__", ())
     )
-    around = {}
+    around: dict[str, Any] = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
             around[name] = cell.cell_contents
@@ -221,7 +224,7 @@ def _describe(error: ValidationError, type: Any) -> str:  # noqa: A002
     return f"does not fit {_show_type(type)}: {f'{place}: ' if place else ''}{problem}{more}"
 
 
-def _words(schema: object) -> Iterator[str]:
+def _words(schema: Any) -> Iterator[str]:
     """Find every word in a schema of pydantic, the names and aliases of fields among them."""
     if isinstance(schema, str):
         yield schema

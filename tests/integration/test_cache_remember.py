@@ -398,6 +398,32 @@ async def test_a_factory_that_asks_for_its_own_key(cache: Cache) -> None:
     assert await cache.remember("outer", 60, both) == [1, 1]
 
 
+@with_options
+async def test_a_lease_is_no_value(backend: Backend, options: dict[str, Any]) -> None:
+    """While a missing value is computed, every method finds nothing under its key."""
+    one, other = await backend.connect(), await backend.connect(compress_above=0)
+    gate = Gate(7)
+    call = asyncio.create_task(one.remember("a", 60, gate, **options))
+    await gate.started.wait()
+    for cache in (one, other):
+        assert (await cache.get("a"), await cache.get_json("a"), await cache.has("a")) == (None, None, False)
+        assert (await cache.ttl("a"), await cache.expires("a"), await cache.touch("a", 5)) == (None, None, False)
+        assert (await cache.many(["a"]), await cache.many_json(["a"])) == ([None], [None])
+    assert (await one.delete("a"), await other.pull("a")) == (False, None)
+    gate.open()
+    assert await call == 7
+    for write in ("add", "increment"):
+        again = Gate(8)
+        call = asyncio.create_task(one.remember("b", 60, again, **options))
+        await again.started.wait()
+        assert await (other.add("b", "9", 60) if write == "add" else other.increment("b", 9, ttl=60)) in {True, 9}
+        assert (await one.get("b"), await one.ttl("b")) == ("9", 60)
+        again.open()
+        assert await call in {8, 9}
+        assert await one.get("b") == "9"
+        assert await one.delete("b") is True
+
+
 async def test_the_lease_is_renewed(backend: Backend) -> None:
     """A factory that takes many times its lease keeps it for as long as its process answers."""
     one, other = await backend.connect(), await backend.connect()

@@ -81,9 +81,7 @@ async def test_a_client_that_fails_is_left_out() -> None:
     assert bench.skipped.keys() == missing
     assert missing.isdisjoint(contender.label for contender in contenders)
     with pytest.raises(ChildError) as caught:
-        async with Child(
-            "throughput", module="rustforge", function="none", url="", tasks=[], seconds=0, warm_up=0
-        ) as child:
+        async with Child("flush", module="rustforge", function="none", url="") as child:
             await child.result()
     assert "none" in str(caught.value)
     peer = Contender("Peer", "fakeredis", "none")
@@ -117,7 +115,7 @@ def test_median_and_range() -> None:
 
 def test_parts_that_were_not_measured() -> None:
     """Tables and goals come out of results that have only some of the parts."""
-    meta = {name: 1 for name in ("date", "cpu", "cores", "system", "python", "server", "command", "rounds", "seconds")}
+    meta = dict.fromkeys(("date", "cpu", "cores", "system", "python", "server", "command", "rounds", "seconds"), 1)
     meta |= {"took_seconds": 1, "load_before": 1, "load_after": 1}
     parts: dict[str, Any] = {part: [] for part, _ in TOPICS.values()}
     versions = {client.distribution: None for client in CLIENTS} | {"uvloop": None}

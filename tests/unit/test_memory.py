@@ -490,8 +490,8 @@ CHANGES = """
 """
 NO_CHANGES = """
     GET key; SET other 1; SET key 1 NX; SET new 1 XX; SETNX key 1; EXPIRE new 5; PERSIST key; DEL new; TTL key
-    INCRBY key x; LPUSH key x; GETEX key; TOUCH key; RENAME new x; MGET key new; HDEL new f; SREM new x; ZREM new x
-    LREM new 0 x; ZADD new XX 1 x; EVAL redis.call('GET','key') 0
+    INCRBY key x; LPUSH key x; GETEX key; TOUCH key; RENAME new x; RENAME key key; MGET key new; HDEL new f; SREM new x
+    ZREM new x; LREM new 0 x; ZADD new XX 1 x; EVAL redis.call('GET','key') 0
 """
 
 

@@ -103,7 +103,7 @@ def test_a_password_that_is_not_quoted_is_in_no_message(mess: str, host: str) ->
         ("redis://host/0/1", "too many path parts"),
         ("redis://a,b", "redis\\+cluster:// or redis\\+sentinel://"),
         ("redis://host#2", "cannot be taken apart"),
-        ("redis://host?databse=2", "unknown option 'databse'"),
+        ("redis://host?dbase=2", "unknown option 'dbase'"),
         ("redis://host?timeout=soon", "timeout='soon' must be a positive number"),
         ("redis://host?timeout=0", "positive number"),
         ("redis://host?connect_timeout=nan", "positive number"),

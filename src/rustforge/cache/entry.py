@@ -74,7 +74,7 @@ class Entry:
             payload = raw[tags_end + 1 :]
             if flags & _COMPRESSED:
                 payload = zlib.decompress(payload)
-            tags = json.loads(raw[HEADER_BYTES:tags_end]) if tags_end > HEADER_BYTES else {}
+            tags: dict[str, str] = json.loads(raw[HEADER_BYTES:tags_end] or b"{}")
             return cls(payload, int(raw[_WINDOW]), int(raw[_COST]), tags, bool(flags & _SOFT))
         except (ValueError, zlib.error):
             return cls(raw)

@@ -63,7 +63,10 @@ def prometheus_collector(cache: Cache, name: str = "default", *, more: Mapping[s
         raise _missing(error, "prometheus") from error
 
     class CacheCollector(Collector):
+        """Reads the counters at each scrape."""
+
         def collect(self) -> Iterator[CounterMetricFamily]:
+            """Give each counter with a sample for each cache."""
             for counter, text in _HELP.items():
                 family = CounterMetricFamily(f"rustforge_cache_{counter}", text, labels=["cache"])
                 for label, one in {name: cache, **(more or {})}.items():

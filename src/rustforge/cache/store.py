@@ -160,7 +160,7 @@ class EntryStore:
 
     async def current(self, entry: Entry, versions: Mapping[str, str | None] | None = None) -> bool:
         """Tell whether none of an entry's tags was invalidated since it was computed."""
-        known = {} if versions is None else versions
+        known: Mapping[str, str | None] = {} if versions is None else versions
         missing = [name for name in entry.tags if name not in known]
         if missing:
             known = {**known, **await self.versions(missing)}

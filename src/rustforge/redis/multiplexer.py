@@ -66,8 +66,7 @@ _HINTS = {
 
 def pack(*args: CommandArgument) -> bytes:
     """Write one command in the Redis protocol."""
-    payload: bytes = hiredis.pack_command(args)  # type: ignore[arg-type]
-    return payload
+    return cast("bytes", hiredis.pack_command(args))  # type: ignore[arg-type]
 
 
 def reply_error(message: str) -> RedisReplyError:
@@ -105,7 +104,8 @@ class _Link(asyncio.Protocol):
     def __init__(self, owner: Multiplexer) -> None:
         self.owner = owner
         self.pending: deque[Reply] = deque()
-        self.transport: asyncio.Transport = cast("asyncio.Transport", None)
+        self.transport: asyncio.Transport
+        self.connected = False
         self.writable = False
         self.made_at = self.quiet_since = owner.loop.time()
         self.failure: Exception | None = None
@@ -118,6 +118,7 @@ class _Link(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.connected = True
         self.made_at = self.quiet_since = self.owner.loop.time()
         self.writable = True
         connection = transport.get_extra_info("socket")
@@ -177,7 +178,8 @@ class _Link(asyncio.Protocol):
     def abort(self) -> None:
         # What is written from here on would be lost, so it waits for the next connection.
         self.writable = False
-        self.transport.abort()
+        if self.connected:
+            self.transport.abort()
 
     def eof_received(self) -> None:
         self.abort()
@@ -242,7 +244,6 @@ class Multiplexer:
         self.loop = asyncio.get_running_loop()
         self.place = place
         self.tracking = False
-        self.server_version = ""
         self.statistics = {"commands": 0, "writes": 0, "connects": 0, "timeouts": 0, "lost": 0}
         self._resolve = resolve
         self._username = username
@@ -614,7 +615,7 @@ class Multiplexer:
             msg = f"Redis at {where} cannot be reached: {reason}; is it running, and is the URL right?"
             raise RedisConnectionError(msg) from error
         finally:
-            if link is not self._link and link.transport is not None:
+            if link is not self._link:
                 link.abort()
 
     async def _dial(self, link: _Link, address: Address) -> None:
@@ -657,7 +658,6 @@ class Multiplexer:
         if self._expect_role and answers[-1][0].decode() != self._expect_role:
             msg = f"Redis at {self.place} is a {answers[-1][0].decode()}, not a {self._expect_role}"
             raise RedisConnectionError(msg)
-        self.server_version = answers[0].get(b"version", b"").decode() if isinstance(answers[0], dict) else ""
         self.tracking = not isinstance(answers[3], RedisReplyError)
         self.statistics["connects"] += 1
         if self._closed:

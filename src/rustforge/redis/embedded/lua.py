@@ -29,7 +29,6 @@ _kind: Callable[[object], object] = type
 _logger = logging.getLogger(__name__)
 _LEVELS = {0: logging.DEBUG, 1: logging.DEBUG, 2: logging.INFO, 3: logging.WARNING}
 _SPREAD = 1000
-_EXACT = 10**17
 _PLAIN, _LIST, _STATUS, _ERROR = range(4)
 
 
@@ -222,8 +221,6 @@ class ScriptEngine:
 
 def _word(value: Any) -> bytes:
     """Write a number that a script gave as an argument."""
-    if type(value) is int and abs(value) < _EXACT:
-        return b"%d" % value
     if type(value) in {int, float}:
         return show_double(value)
     msg = "ERR Lua redis lib command arguments must be strings or integers"
