@@ -26,17 +26,18 @@ async def measure(bench: Bench) -> list[dict[str, Any]]:
     """Import each in turn, in a new interpreter every time; a first round, uncounted, makes the byte code."""
     contenders = bench.take(STATEMENTS)
     found: dict[Contender, list[float]] = {contender: [] for contender in contenders}
-    for _ in bench.rounds("Imports", 35, bench.scale.imports + 1):
+    for contender in contenders:
+        await _run(PROGRAM.format(STATEMENTS[contender]))
+    for _ in bench.rounds("Imports", 35, bench.scale.imports):
         for contender in contenders:
             found[contender].append(await _run(PROGRAM.format(STATEMENTS[contender])))
-    counted = {contender: seconds[1:] for contender, seconds in found.items()}
-    baseline = counted[contenders[0]]
+    baseline = found[contenders[0]]
     return [
         {
             "client": contender.label,
             "key": contender.key,
-            "milliseconds": summarise([1000 * value for value in counted[contender]], 1),
-            "ratio": summarise([own / one for own, one in zip(counted[contender], baseline, strict=True)], 3),
+            "milliseconds": summarise([1000 * value for value in found[contender]], 1),
+            "ratio": summarise([own / one for own, one in zip(found[contender], baseline, strict=True)], 3),
         }
         for contender in contenders
     ]

@@ -43,7 +43,7 @@ class KeySpace:
             if len(prefix) > _LONGEST_PREFIX or not prefix.isprintable() or not _FORBIDDEN_IN_PREFIX.isdisjoint(prefix):
                 msg = f"prefix {prefix!r} must be at most 128 characters, without blanks and any of {{}}*?[]^\\~"
                 raise InvalidArgumentError(msg)
-        self.prefix = prefix
+        self.prefix: str | None = prefix
         self._values = "" if prefix is None else f"{prefix}:"
         self._internal = "~" if prefix is None else f"{prefix}~"
 

@@ -107,7 +107,7 @@ async def test_an_error_names_its_line(client: MemoryClient) -> None:
 
 
 async def test_the_runtime_is_freed_with_its_store() -> None:
-    """The engine and Lua hold each other, which Python cannot see; closing the store parts them."""
+    """The engine and Lua hold each other, yet both are collected when their store is closed."""
     client = await MemoryClient(URL).open()
     await client.call("EVAL", "return redis.call('SET', 'a', 1)", 0)
     engine = weakref.ref(client._database.engine)

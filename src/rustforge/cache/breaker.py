@@ -19,7 +19,7 @@ class Breaker:
 
     def __init__(self, clock: Clock, *, threshold: int = 5, pause: float = 5.0) -> None:
         """Start closed."""
-        self.failures = 0
+        self.failures: int = 0
         self._now = clock.monotonic
         self._threshold = threshold
         self._pause = pause

@@ -64,7 +64,7 @@ class _Mark:
     __slots__ = ("began",)
 
     def __init__(self, began: float) -> None:
-        self.began = began
+        self.began: float = began
 
 
 class NearStore:
@@ -77,7 +77,7 @@ class NearStore:
         self._options = options
         self._ttl = milliseconds(options.ttl) / 1000
         self._now = clock.monotonic
-        self.bytes = 0
+        self.bytes: int = 0
 
     def __len__(self) -> int:
         """Return how many values are held."""

@@ -83,8 +83,8 @@ class EntryStore:
             raise InvalidArgumentError(msg)
         self.client = client
         self.keys = keys
-        self.statistics = CacheStatistics()
-        self.may_compute = when_unavailable == "compute"
+        self.statistics: CacheStatistics = CacheStatistics()
+        self.may_compute: bool = when_unavailable == "compute"
         self.near: NearStore | None = None
         self._breaker = Breaker(SYSTEM_CLOCK)
         self._compress_above = compress_above

@@ -2,6 +2,9 @@
 
 Nothing leaves the process and nothing is kept after it. All clients of one URL that are open share one store, so a
 cache and a job queue see the same data; the last one that closes takes the data with it.
+
+The commands are those that Rustforge uses, with the replies and errors of Redis 7; the conformance tests compare them
+with real servers. What it does not have: persistence, eviction, other processes, and a limit on how long a script runs.
 """
 
 from __future__ import annotations
@@ -61,8 +64,6 @@ class _Store:
             self._timer.cancel()
         self.database.on_nearest = None
         self.database.clear()
-        if self.database.engine is not None:
-            self.database.engine.close()
 
     def _wake(self, when: int) -> None:
         """Remove what expires at that time, then."""

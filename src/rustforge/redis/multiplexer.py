@@ -105,11 +105,12 @@ class _Link(asyncio.Protocol):
         self.owner = owner
         self.pending: deque[Reply] = deque()
         self.transport: asyncio.Transport
-        self.connected = False
-        self.writable = False
-        self.made_at = self.quiet_since = owner.loop.time()
+        self.connected: bool = False
+        self.writable: bool = False
+        self.made_at: float = owner.loop.time()
+        self.quiet_since: float = self.made_at
         self.failure: Exception | None = None
-        self.closed = owner.loop.create_future()
+        self.closed: asyncio.Future[None] = owner.loop.create_future()
         self._reader = hiredis.Reader(
             protocolError=RedisConnectionError,
             replyError=reply_error,
@@ -241,10 +242,10 @@ class Multiplexer:
             on_push: Called with each RESP3 push.
             on_lost: Called when a connection is gone.
         """
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.place = place
-        self.tracking = False
-        self.statistics = {"commands": 0, "writes": 0, "connects": 0, "timeouts": 0, "lost": 0}
+        self.tracking: bool = False
+        self.statistics: dict[str, int] = {"commands": 0, "writes": 0, "connects": 0, "timeouts": 0, "lost": 0}
         self._resolve = resolve
         self._username = username
         self._password = password

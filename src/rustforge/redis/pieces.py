@@ -53,9 +53,11 @@ class Piece:
 
     def __init__(self, slot: int | None, commands: bytes, size: int = 1) -> None:
         """Say where the commands go, and how many they are."""
-        self.slot = slot
-        self.payload = self._commands = commands
-        self.expected = self.size = size
+        self.slot: int | None = slot
+        self._commands = commands
+        self.payload: bytes = commands
+        self.size: int = size
+        self.expected: int = size
         self.target: Node | None = None
         self.answers: list[Any] = _NO_ANSWERS
 

@@ -20,9 +20,9 @@ class Script:
 
     def __init__(self, name: str, source: str) -> None:
         """Name a script and compute its digest."""
-        self.name = name
-        self.source = source
-        self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+        self.name: str = name
+        self.source: str = source
+        self.digest: str = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     def __repr__(self) -> str:
         """Show the name, not the source."""

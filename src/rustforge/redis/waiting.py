@@ -69,7 +69,7 @@ class Pauses:
 
     def __init__(self) -> None:
         """Begin with the shortest."""
-        self.longest = _FIRST_PAUSE
+        self.longest: float = _FIRST_PAUSE
         self._failures = 0
 
     def take(self) -> float:

@@ -54,13 +54,13 @@ class Database:
         notices: Who must hear of which change once the running command is done.
         listeners: Everybody who hears when all keys are removed.
         resp3: Whether replies take their RESP3 form; scripts see RESP2.
-        engine: What runs scripts, once there was one; it has a method `close`.
+        engine: What runs scripts, once there was one.
         on_nearest: Called with the time of the next expiry when it comes nearer.
     """
 
     def __init__(self, clock: Clock) -> None:
         """Start empty."""
-        self.values = Walkable(indexed=True)
+        self.values: Walkable = Walkable(indexed=True)
         self.expires: dict[bytes, int] = {}
         self.notices: list[tuple[Listener, bytes | None]] = []
         self.listeners: set[Listener] = set()

@@ -50,10 +50,6 @@ class ScriptEngine:
         self._run: Callable[..., Any]
         self._compile, self._run, self._null = self._lua.execute(prelude, self._call, _sha1hex, _log, self._decode)
 
-    def close(self) -> None:
-        """Let go of the runtime: Python does not see that it holds this object in turn, and would keep both."""
-        self.__dict__.clear()
-
     def knows(self, digest: bytes) -> bool:
         """Tell whether a script was loaded."""
         return digest in self._scripts

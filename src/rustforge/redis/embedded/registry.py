@@ -46,11 +46,11 @@ class Command:
         """Read the number of arguments from the function's signature; the database takes the place of the name."""
         parameters = inspect.signature(function).parameters.values()
         required = [p for p in parameters if p.kind is not p.VAR_POSITIONAL and p.default is p.empty]
-        self.name = name
-        self.function = function
-        self.in_script = in_script
-        self.fewest = max(fewest, len(required))
-        self.most = sys.maxsize if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(parameters)
+        self.name: str = name
+        self.function: Callable[..., Any] = function
+        self.in_script: bool = in_script
+        self.fewest: int = max(fewest, len(required))
+        self.most: int = sys.maxsize if any(p.kind is p.VAR_POSITIONAL for p in parameters) else len(parameters)
 
 
 COMMANDS: dict[str | bytes, Command] = {}
