@@ -76,7 +76,8 @@ def encode(value: object) -> bytes:
             msg = "NaN and infinity cannot be written as JSON; store None or a string in their place"
             raise EncodeError(msg)
     except (PydanticSerializationError, PydanticUserError, ValueError, RecursionError) as error:
-        msg = f"a value of type {type(value).__name__} cannot be written as JSON: {error}"
+        reason = str(error).removeprefix("Error serializing to JSON: ").removeprefix("PydanticSerializationError: ")
+        msg = f"a value of type {type(value).__name__} cannot be written as JSON: {reason}"
         raise EncodeError(msg) from error
     return text
 

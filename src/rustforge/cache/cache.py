@@ -559,7 +559,7 @@ class Cache:
             return int(await self._client.run(INCREMENT, [full], [by, life]))
         except RedisReplyError as error:
             if "integer" in str(error) or "overflow" in str(error):
-                msg = f"{key!r} cannot be incremented by {by}: {error}"
+                msg = f"{key!r} cannot be incremented by {by}: its value is no integer, or would leave 64 bits"
                 raise CacheError(msg) from error
             raise
 
@@ -636,8 +636,10 @@ class Cache:
         Raises:
             InvalidArgumentError: The prefix is empty; `flush_all` says what that would do.
         """
-        start = self._keys.value(prefix)
-        return await self._flush(start)
+        if prefix == "":
+            msg = "flush_prefix() needs the start of the keys to remove; flush_all() removes every value of the cache"
+            raise InvalidArgumentError(msg)
+        return await self._flush(self._keys.value(prefix))
 
     async def flush_all(self) -> int:
         """Remove every value of this cache: all keys under its prefix, or without one, all keys of the database.

@@ -439,11 +439,14 @@ class Flights:
             payload = codec.encode(value)
             codec.decode(payload, plan.type)
         except codec.EncodeError as error:
-            msg = f"the factory of {plan.key!r} returned {error}"
+            msg = f"the factory of {plan.key!r} returned what cannot be stored: {error}"
             raise CacheEncodeError(plan.key, msg) from error
         except codec.DecodeError as error:
             msg = f"the factory of {plan.key!r} returned a value of type {type(value).__name__} that {error}"
             raise CacheEncodeError(plan.key, msg) from None
+        if plan.type is None and hasattr(type(value), "__pydantic_serializer__"):
+            name = type(value).__name__
+            _logger.warning("%r is read as plain JSON; to get %s back, say type=%s", plan.key, name, name)
         return payload
 
     async def _renew(self, plan: Plan, lease: _Lease) -> None:
