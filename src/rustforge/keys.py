@@ -55,7 +55,7 @@ class KeySpace:
                 starts with the tilde that marks internal keys.
             InvalidTypeError: The key is not a string.
         """
-        if type(key) is str and key and len(key) <= _SHORT and key.isascii() and self.prefix is not None:
+        if type(key) is str and 0 < len(key) <= _SHORT and self._values and key.isascii():
             return self._values + key
         _require_text(key, "key")
         if self.prefix is None and key[0] == "~":

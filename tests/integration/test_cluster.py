@@ -24,7 +24,7 @@ from rustforge.errors import (
     RedisReplyError,
     RedisTimeoutError,
 )
-from rustforge.redis import Script, connect
+from rustforge.redis import Script, connect, topology
 from rustforge.redis.cluster import ClusterClient
 from rustforge.redis.slots import key_slot
 from tests.support.proxy import Proxy, until
@@ -150,6 +150,7 @@ def test_slots_are_the_servers(redis_cluster: RedisCluster, key: str | bytes) ->
         return
 
     async def ask() -> Any:
+        """Ask the server."""
         async with connect(redis_cluster.url) as client:
             return await client.call("CLUSTER", "KEYSLOT", data)
 
@@ -188,6 +189,7 @@ async def test_replies_find_their_callers(client: RedisClient, prefix: str) -> N
     """With 200 tasks that use every kind of command across all nodes, and give up at times, no reply goes astray."""
 
     async def work(number: int) -> None:
+        """Use keys that nobody else uses."""
         for turn in range(10):
             keys = [f"{prefix}{number}:{turn}:{part}" for part in range(4)]
             texts = [key.encode() for key in keys]
@@ -272,6 +274,7 @@ async def test_every_kind_of_command_follows_ask_and_moved(client: RedisClient, 
     assert move.carry(10) == 10
 
     async def use(turn: int) -> None:
+        """Send every kind of command to keys on both sides, and to a new one."""
         asked = [errors_sent(move.source, code) for code in ("ASK", "MOVED")]
         assert await client.mget([move.key(n) for n in range(20)]) == [str(n).encode() for n in range(20)]
         assert await asyncio.gather(*[client.call("GET", move.key(n)) for n in range(20)]) == [
@@ -308,6 +311,7 @@ async def test_moving_a_slot_under_load_loses_and_doubles_nothing(client: RedisC
     moved = asyncio.Event()
 
     async def work(number: int) -> None:
+        """Count and read until the slot has moved."""
         turn = 0
         while not moved.is_set() or turn < 20:
             key = keys[(number * 7 + turn) % len(keys)]
@@ -324,6 +328,7 @@ async def test_moving_a_slot_under_load_loses_and_doubles_nothing(client: RedisC
             assert await client.mget([f"{key}v", f"elsewhere{key}"]) == [key.encode(), None]
 
     def carry() -> None:
+        """Move the slot in small steps."""
         move.begin()
         while move.carry(3):
             pass
@@ -352,12 +357,19 @@ async def test_a_script_that_the_target_does_not_know_follows_ask(client: RedisC
     assert await client.run(script, [move.key(1)], [1]) == 3
 
 
-async def test_keys_of_one_command_on_both_sides_are_waited_for(client: RedisClient, move: Move) -> None:
-    """A command whose keys are apart while their slot moves (TRYAGAIN) waits until they are together."""
+async def test_keys_of_one_command_on_both_sides_are_waited_for(
+    client: RedisClient, cluster: RedisCluster, move: Move
+) -> None:
+    """A command whose keys are apart while their slot moves (TRYAGAIN) waits until they are together, or too late."""
     await client.pipeline([["SET", move.key(n), n] for n in range(2)])
-    before = errors_sent(move.source, "TRYAGAIN")
     move.begin()
     assert move.carry(1) == 1
+    async with connect(f"{cluster.url}/?timeout=0.2") as hasty:
+        with pytest.raises(RedisReplyError, match="TRYAGAIN"):
+            await hasty.call("MGET", move.key(0), move.key(1))
+        pong, error = await hasty.pipeline([["PING"], ["MGET", move.key(0), move.key(1)]])
+        assert (pong, error.code) == (b"PONG", "TRYAGAIN")
+    before = errors_sent(move.source, "TRYAGAIN")
     call = asyncio.ensure_future(client.call("MGET", move.key(0), move.key(1)))
     pipeline = asyncio.ensure_future(client.pipeline([["MGET", move.key(0), move.key(1)], ["PING"]]))
     await until(lambda: errors_sent(move.source, "TRYAGAIN") >= before + 4)
@@ -391,13 +403,13 @@ async def test_redirections_are_remembered_and_not_stormed(
     assert await client.call("SET", move.key(1), 1) == b"OK"
     assert await client.call("SET", move.key(2), 2) == b"OK"
     assert errors_sent(move.source, "MOVED") == seen + 1
-    topology = client._topology
-    known = list(topology.slots)
+    map_ = client._topology
+    known = list(map_.slots)
     before = calls_of(cluster, "cluster|slots")
     started = time.monotonic()
     for number in range(40):
         slot = key_slot(f"k{number}")
-        topology.slots[slot] = next(node for node in topology.nodes if node is not known[slot])
+        map_.slots[slot] = next(node for node in map_.nodes if node is not known[slot])
         assert await client.call("SET", f"k{number}", number) == b"OK"
     assert calls_of(cluster, "cluster|slots") - before <= 1 + (time.monotonic() - started)
 
@@ -416,8 +428,12 @@ async def test_an_asked_node_that_hangs(cluster: RedisCluster, move: Move) -> No
                 with pytest.raises(RedisTimeoutError, match=f"127.0.0.1:{move.target.port} did not answer"):
                     await awaitable
                 assert time.monotonic() - started < 1
+            given_up = asyncio.ensure_future(client.call("GET", move.key(1)))
+            await until(lambda: client.statistics()["in_flight"] > 0)
+            given_up.cancel()
         finally:
             move.target.resume()
+        assert await client.mget([move.key(1), move.key(2)]) == [b"1", None]
 
 
 async def test_nodes_that_disagree_are_not_stormed(client: RedisClient, cluster: RedisCluster, move: Move) -> None:
@@ -632,9 +648,28 @@ async def test_opening_what_is_not_there() -> None:
 
 
 async def test_opening_what_is_no_cluster(redis_server: RedisServer) -> None:
-    """A single server behind redis+cluster:// is refused with the URL to write instead."""
+    """A single server behind redis+cluster:// is refused with the URL to write instead, an empty node with its state."""
     with pytest.raises(RedisConnectionError, match=r"is not part of a cluster; write redis://"):
         await connect(f"redis+cluster://127.0.0.1:{redis_server.port}").open()
+    with RedisServer("--cluster-enabled", "yes") as lonely:
+        with pytest.raises(RedisConnectionError, match="knows of no node that serves slots"):
+            await connect(f"redis+cluster://127.0.0.1:{lonely.port}").open()
+
+
+async def test_seeds_that_hang(redis_server: RedisServer) -> None:
+    """While every seed hangs, open() fails after the time to connect, and commands at their deadline."""
+    with RedisServer("--cluster-enabled", "yes") as hanging:
+        hanging.pause()
+        seeds = f"redis+cluster://127.0.0.1:{hanging.port},127.0.0.1:{free_port()}"
+        with pytest.raises(RedisConnectionError, match="no node of the Redis Cluster at"):
+            await connect(f"{seeds}/?connect_timeout=0.3").open()
+        client = connect(f"{seeds}/?timeout=0.3&connect_timeout=10")
+        for awaitable in (client.call("GET", "k"), client.mget(["k"])):
+            started = time.monotonic()
+            with pytest.raises(RedisConnectionError, match="no node of the Redis Cluster at"):
+                await awaitable
+            assert time.monotonic() - started < 0.6
+        await client.aclose()
 
 
 async def test_one_seed_is_enough(cluster: RedisCluster, prefix: str) -> None:
@@ -646,7 +681,7 @@ async def test_one_seed_is_enough(cluster: RedisCluster, prefix: str) -> None:
 
 
 async def test_user_and_password_apply_to_every_node(cluster: RedisCluster, prefix: str) -> None:
-    """The URL's user is used with every node, and a wrong password is one clear error."""
+    """The URL's user is used with every node; a wrong password, or a missing right, is one clear error."""
     for node in cluster.nodes:
         talk(node.port, "ACL", "SETUSER", "alice", "on", ">secret", "~*", "+@all")
     places = cluster.url.partition("//")[2]
@@ -660,6 +695,29 @@ async def test_user_and_password_apply_to_every_node(cluster: RedisCluster, pref
     with pytest.raises(RedisAuthenticationError, match="refused the user or password"):
         await client.call("GET", "k")
     await client.aclose()
+
+
+async def test_a_user_with_few_rights(cluster: RedisCluster) -> None:
+    """What the user may not do is refused with a reply error, whatever the way it is asked for."""
+    for node in cluster.nodes:
+        talk(node.port, "ACL", "SETUSER", "bob", "on", ">secret", "~*", "+@connection", "+cluster|slots")
+        talk(node.port, "ACL", "SETUSER", "carol", "on", ">secret", "~*", "+@connection")
+    places = cluster.url.partition("//")[2]
+    async with connect(f"redis+cluster://bob:secret@{places}") as client:
+        for awaitable in (client.call("GET", "k"), client.mget(["k"]), client.unlink(["k"]), anext(client.scan(b"*"))):
+            with pytest.raises(RedisReplyError, match=r"NOPERM.*ACL SETUSER"):
+                await awaitable
+    with pytest.raises(RedisConnectionError, match=r"does not tell who serves its slots: NOPERM"):
+        await connect(f"redis+cluster://carol:secret@{places}").open()
+
+
+async def test_the_map_is_renewed_without_a_reason(cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client looks for changes of the cluster from time to time even when nothing seems wrong."""
+    monkeypatch.setattr(topology, "_PERIOD", 0.1)
+    monkeypatch.setattr(topology, "_CALM", 0.05)
+    async with connect(cluster.url):
+        before = calls_of(cluster, "cluster|slots")
+        await until(lambda: calls_of(cluster, "cluster|slots") >= before + 3)
 
 
 @pytest.mark.parametrize(
@@ -734,20 +792,21 @@ async def test_closing(cluster: RedisCluster) -> None:
     for node in cluster.nodes:
         node.pause()
     frozen = connect(cluster.url)
-    waiting = asyncio.ensure_future(frozen.call("GET", "k"))
+    waiting, pipeline = asyncio.ensure_future(frozen.call("GET", "k")), asyncio.ensure_future(frozen.mget(["k"]))
     await until(lambda: frozen.statistics()["queued"] == 1)
     await frozen.aclose()
     assert waiting.done()
-    with pytest.raises(RedisClosedError, match="is closed"):
-        await waiting
+    for call in (waiting, pipeline):
+        with pytest.raises(RedisClosedError, match="is closed"):
+            await call
     for node in cluster.nodes:
         node.resume()
     await client.aclose()
     await client.aclose()
     assert await under_way == b"yes"
-    for call in (lambda: client.call("GET", "k"), lambda: client.call("PING"), lambda: client.pipeline([["PING"]])):
+    for use in (lambda: client.call("GET", "k"), lambda: client.call("PING"), lambda: client.pipeline([["PING"]])):
         with pytest.raises(RedisClosedError, match="is closed"):
-            await call()
+            await use()
     with pytest.raises(RedisClosedError):
         await client.open()
     assert asyncio.all_tasks() == before
@@ -758,10 +817,12 @@ async def test_another_event_loop_is_refused(cluster: RedisCluster) -> None:
     client = connect(cluster.url)
 
     async def call() -> None:
+        """Use the client."""
         await client.call("GET", "k")
 
-    with pytest.raises(RedisClosedError, match="another event loop"):
-        await asyncio.to_thread(asyncio.run, call())
+    for use in (lambda: asyncio.run(call()), lambda: client.call("GET", "k")):
+        with pytest.raises(RedisClosedError, match="another event loop"):
+            await asyncio.to_thread(use)
     await client.open()
     with pytest.raises(RedisClosedError, match="another event loop"):
         await asyncio.to_thread(asyncio.run, call())

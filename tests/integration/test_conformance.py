@@ -861,6 +861,7 @@ SCRIPTS: dict[str, tuple[str, list[CommandArgument], Any]] = {
     "list with false": ("return {1, false, 3}", [], [1, None, 3]),
     "table with names": ("return {a = 1, b = 2}", [], []),
     "status": ("return {ok = 'FINE'}", [], b"FINE"),
+    "status of one line": ("return {ok = 'A\\nB\\0C'}", [], b"A B"),
     "status reply": ("return redis.status_reply('FINE')", [], b"FINE"),
     "keys and args": ("return {#KEYS, #ARGV, ARGV[1], ARGV[2], ARGV[3]}", ["a", 2, 1.5], [1, 3, b"a", b"2", b"1.5"]),
     "binary args": ("return ARGV[1] .. string.char(255)", [b"\x00\xfe"], b"\x00\xfe\xff"),

@@ -95,6 +95,7 @@ async def test_failover_after_a_crash(group: SentinelGroup) -> None:
         done = dict.fromkeys(range(10), 0)
 
         async def work(number: int) -> None:
+            """Write and read a key of its own until told to stop."""
             for turn in itertools.count():
                 if stop.is_set():
                     return
@@ -151,6 +152,7 @@ async def test_what_a_demoted_primary_refuses_runs_on_the_new_one(pair: Pair) ->
         assert replies[2][5].code == "WRONGTYPE"
         assert replies[3:] == [b"OK"] * 50
         assert refused(pair.replica) > seen
+        assert await client.pipeline([]) == []
         assert await client.call("GET", "k") == b"2"
         assert await client.mget([f"s{n}" for n in range(50)]) == [str(n).encode() for n in range(50)]
 

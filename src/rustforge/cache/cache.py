@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import logging
@@ -736,8 +735,12 @@ class Cache:
         raw, source = await store.fetch(full)
         if raw is not None and raw[:1] == MARK:
             raw = await store.attempt(functools.partial(store.open_one, raw), None)
-        self._count(raw)
-        store.statistics.near_hits += source == "near" and raw is not None
+        if raw is None:
+            store.statistics.misses += 1
+        else:
+            store.statistics.hits += 1
+            if source == "near":
+                store.statistics.near_hits += 1
         return raw
 
     async def _read_many(self, keys: Sequence[str]) -> list[bytes | None]:
@@ -819,10 +822,12 @@ class Cache:
         return await self._store.attempt(work, None)
 
     def _text(self, key: str, raw: bytes) -> str:
-        with contextlib.suppress(UnicodeDecodeError):
+        try:
             return raw.decode()
+        except UnicodeDecodeError:
+            pass  # the other error is raised outside of the handler, as this one holds the value
         msg = f"the value of {key!r} is not UTF-8 text; something else than this cache wrote it"
-        raise CacheDecodeError(key, msg)  # outside of the handler, as the other exception holds the value
+        raise CacheDecodeError(key, msg)
 
     def _decode(self, key: str, raw: bytes, type: Any) -> Any:  # noqa: A002
         try:

@@ -444,7 +444,7 @@ class Flights:
         except codec.DecodeError as error:
             msg = f"the factory of {plan.key!r} returned a value of type {type(value).__name__} that {error}"
             raise CacheEncodeError(plan.key, msg) from None
-        if plan.type is None and hasattr(type(value), "__pydantic_serializer__"):
+        if plan.type is None and hasattr(value, "__pydantic_serializer__"):
             name = type(value).__name__
             _logger.warning("%r is read as plain JSON; to get %s back, say type=%s", plan.key, name, name)
         return payload

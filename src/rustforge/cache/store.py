@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import time
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from rustforge.cache.breaker import Breaker
@@ -82,6 +82,7 @@ class EntryStore:
             msg = f"compress_above must be a number of bytes or None, not {compress_above!r}"
             raise InvalidArgumentError(msg)
         self.client = client
+        self._call = client.call
         self.keys = keys
         self.statistics: CacheStatistics = CacheStatistics()
         self.may_compute: bool = when_unavailable == "compute"
@@ -106,18 +107,23 @@ class EntryStore:
             raw = near.get(full)
             if raw is not None:
                 return raw, "near"
-        if self.refuses():
+        if self.may_compute and self._breaker.refuses():
             return None, "away"
-        started = time.perf_counter()
+        started = perf_counter()
         try:
             if near is None:
-                raw = await self.client.call("GET", full, retry=True)
+                raw = await self._call("GET", full, retry=True)
             else:
                 raw, _ = await self._track(near, full)
         except RedisError as error:
             self.unavailable(error)
             return None, "away"
-        self._count_read(started)
+        # As _count_read() does; written out, as this is the path of every plain read.
+        statistics = self.statistics
+        statistics.reads += 1
+        statistics.read_seconds += perf_counter() - started
+        if self._breaker.failures:
+            self._breaker.worked()
         return raw, "redis"
 
     async def look(self, full: str, tags: Iterable[str] = ()) -> Look:
@@ -131,7 +137,7 @@ class EntryStore:
         raw = None if near is None else near.get(full)
         if near is not None and raw is not None:
             return Look(raw, near.remaining(full), await self.versions(names), near=True)
-        started = time.perf_counter()
+        started = perf_counter()
         found: list[Any]
         if near is not None:
             (raw, remaining), versions = await asyncio.gather(self._track(near, full), self.versions(names))
@@ -203,7 +209,7 @@ class EntryStore:
 
     def _count_read(self, started: float) -> None:
         self.statistics.reads += 1
-        self.statistics.read_seconds += time.perf_counter() - started
+        self.statistics.read_seconds += perf_counter() - started
         self.worked()
 
     # -- writing -------------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ _HINTS = {
 
 def pack(*args: CommandArgument) -> bytes:
     """Write one command in the Redis protocol."""
-    return cast("bytes", hiredis.pack_command(args))  # type: ignore[arg-type]
+    return hiredis.pack_command(args)  # type: ignore[arg-type, no-any-return]  # pyright: ignore[reportUnknownVariableType]
 
 
 def reply_error(message: str) -> RedisReplyError:

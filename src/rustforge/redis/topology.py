@@ -231,7 +231,7 @@ class Topology:
         """Renew the map: now, or with the next command that fails if it was renewed just before."""
         self._doubtful = True
         if not self._closed and self._loop.time() - self._renewed_at >= _CALM:
-            self._begin()
+            _ = self._begin()
 
     async def settle(self) -> None:
         """Renew the map if there is a reason to doubt it."""
@@ -247,14 +247,13 @@ class Topology:
         if self._closed:
             msg = f"the Redis client of {self._url} is closed"
             raise RedisClosedError(msg)
-        self._begin()
-        if self._renewal is not None:
-            await asyncio.shield(self._renewal)
+        await asyncio.shield(self._begin())
 
-    def _begin(self) -> None:
+    def _begin(self) -> asyncio.Task[None]:
         if self._renewal is None:
             self._renewal = self._loop.create_task(self._renew(), name="rustforge-redis-cluster-map")
             self._renewal.add_done_callback(self._finish)
+        return self._renewal
 
     def _finish(self, renewal: asyncio.Task[None]) -> None:
         self._renewal = None
@@ -269,7 +268,7 @@ class Topology:
         """Renew the map when it is old, or when a node owes answers for so long that it may have been replaced."""
         self._timer = self._loop.call_later(_CALM, self._look_around)
         if self._loop.time() >= self._outdated_at:
-            self._begin()
+            _ = self._begin()
         elif any(node.silent for node in self._nodes.values()):
             self.doubt()
 
@@ -361,11 +360,7 @@ async def _ask(node: Node) -> dict[tuple[str, int], list[tuple[int, int]]]:
             raise RedisConnectionError(msg)
         msg = f"Redis at {node.place} does not tell who serves its slots: {answer}"
         raise RedisConnectionError(msg)
-    try:
-        ranges = read_slots(answer, node.host)
-    except (ValueError, TypeError) as error:
-        msg = f"Redis at {node.place} answers CLUSTER SLOTS in a form that is not known: {error}"
-        raise RedisConnectionError(msg) from error
+    ranges = read_slots(answer, node.host)
     if not ranges:
         msg = f"Redis at {node.place} knows of no node that serves slots"
         raise RedisConnectionError(msg)

@@ -231,7 +231,8 @@ def _truncate(number: float) -> int:
 
 
 def _line(text: bytes) -> bytes:
-    return text.replace(b"\r", b" ").replace(b"\n", b" ")
+    """Make a status or an error of one line; like a C string it ends at a zero."""
+    return text.partition(b"\0")[0].replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def _sha1hex(text: bytes) -> bytes:
