@@ -88,11 +88,12 @@ def main() -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=1) + "\n")
     for name, table in report.make_tables(results).items():
-        print(f"\n## {name}\n\n{table}", end="")
+        if table.count("\n") > 2:  # else it has no rows, as its topic was not measured
+            print(f"\n## {name}\n\n{table}", end="")
     print()
     for outcome in judge(results):
         word = "reached" if outcome.reached else "MISSED "
-        print(f"{word} {outcome.figure:10.2f} {outcome.goal.unit:5} (goal {outcome.goal.bound:g})  {outcome.goal.text}")
+        print(f"{word} {outcome.figure:10.2f}{outcome.goal.unit:4} (goal {outcome.goal.bound:g})  {outcome.goal.text}")
     print(f"\nThe results are in {os.path.relpath(output)}.")
     if output.resolve() == report.ROOT / report.RESULT:
         report.main()

@@ -19,7 +19,7 @@ class Goal:
     Attributes:
         text: What is measured.
         bound: The bound.
-        unit: What the figure and the bound are in.
+        unit: What is written behind the figure and the bound.
         at_least: Whether the figure must be at least the bound; else at most.
         read: Finds the figure in the results.
     """
@@ -87,34 +87,59 @@ def _import(results: Results) -> float:
     return float(_find(results["imports"], key="rustforge.imports")["ratio"]["median"])
 
 
+TIMES = "\N{MULTIPLICATION SIGN}"
 GOALS = (
-    Goal("`Cache.get`, 100 tasks, to redis-py", 12, "times", _ratio("rustforge.get", "GET of 100 bytes, 100")),
-    Goal("`Cache.get`, 100 tasks, to cashews", 15, "times", _ratio("rustforge.get", "bytes, 100 tasks", "cashews.get")),
     Goal(
-        "`Cache.get`, 100 tasks, to aiocache", 15, "times", _ratio("rustforge.get", "bytes, 100 tasks", "aiocache.get")
+        "`Cache.get`, 100 tasks, to redis-py",
+        12,
+        TIMES,
+        _ratio("rustforge.get", "GET of 100 bytes, 100"),
     ),
-    Goal("`Cache.get`, one task, to redis-py", 1.8, "times", _ratio("rustforge.get", "bytes, one task")),
+    Goal(
+        "`Cache.get`, 100 tasks, to cashews",
+        15,
+        TIMES,
+        _ratio("rustforge.get", "bytes, 100 tasks", "cashews.get"),
+    ),
+    Goal(
+        "`Cache.get`, 100 tasks, to aiocache",
+        15,
+        TIMES,
+        _ratio("rustforge.get", "bytes, 100 tasks", "aiocache.get"),
+    ),
+    Goal("`Cache.get`, one task, to redis-py", 1.8, TIMES, _ratio("rustforge.get", "bytes, one task")),
     Goal(
         "`remember` of a model that is there, 100 tasks, to the faster way of cashews",
         10,
-        "times",
+        TIMES,
         _ratio("rustforge.remember", "A model", "cashews.get_or_set", "cashews.decorated"),
     ),
-    Goal("`Cache.get` from the near cache, to a GET by redis-py", 30, "times", _ratio("rustforge.near", "Near cache")),
+    Goal(
+        "`Cache.get` from the near cache, to a GET by redis-py",
+        30,
+        TIMES,
+        _ratio("rustforge.near", "Near cache"),
+    ),
     Goal(
         "`flush_prefix`: what the server's longest command took",
         5,
-        "ms",
+        " ms",
         _flush("longest_command_ms"),
         at_least=False,
     ),
     Goal(
         "`flush_prefix`: how long another client waited at most",
         5,
-        "ms",
+        " ms",
         _flush("max_ms"),
         at_least=False,
     ),
-    Goal("Factory calls for one missing key, most of all rounds", 1, "calls", _calls, at_least=False),
-    Goal("Import of `rustforge.cache`, to redis.asyncio and pydantic", 1.2, "times", _import, at_least=False),
+    Goal("Factory calls for one missing key, most of all rounds", 1, "", _calls, at_least=False),
+    Goal(
+        "Import of `rustforge.cache`, to redis.asyncio and pydantic",
+        1.2,
+        TIMES,
+        _import,
+        at_least=False,
+    ),
 )

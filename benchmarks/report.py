@@ -100,8 +100,8 @@ def _goals(results: dict[str, Any]) -> str:
         [
             [
                 outcome.goal.text,
-                f"{'at least' if outcome.goal.at_least else 'at most'} {outcome.goal.bound:g} {outcome.goal.unit}",
-                f"{_number(outcome.figure)} {outcome.goal.unit}",
+                f"{'at least' if outcome.goal.at_least else 'at most'} {outcome.goal.bound:g}{outcome.goal.unit}",
+                f"{_number(outcome.figure)}{outcome.goal.unit}",
                 "yes" if outcome.reached else "**no**",
             ]
             for outcome in judge(results)

@@ -47,7 +47,7 @@ class Scale:
 FULL = Scale(
     name="full",
     rounds=5,
-    seconds=0.8,
+    seconds=0.6,
     warm_up=0.2,
     keys=1_000_000,
     flushed=10_000,

@@ -49,6 +49,7 @@ def _no_key_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     keys: list[str] = []
     for server in _shared:
+        server.resume()  # a failed test may have left it paused
         keys += [line for line in talk(server.port, "KEYS", "*").splitlines() if line and line[0] not in "*$"]
         talk(server.port, "FLUSHALL")
     leaked = [key for key in keys if allowed is None or not key.startswith(allowed)]

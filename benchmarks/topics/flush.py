@@ -62,7 +62,7 @@ async def measure(bench: Bench) -> list[dict[str, Any]]:
             ("CONFIG", "SET", "slowlog-max-len", 100_000),
             ("DEBUG", "POPULATE", scale.keys - scale.flushed, "other", 100),
         )
-        for _ in bench.rounds("Flush", 90):
+        for _ in bench.rounds("Flush", 85):
             for contender in tuple(contenders):
                 try:
                     found[contender].append(await _flush_once(scale, contender, server))

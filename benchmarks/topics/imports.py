@@ -28,7 +28,7 @@ async def measure(bench: Bench) -> list[dict[str, Any]]:
     found: dict[Contender, list[float]] = {contender: [] for contender in contenders}
     for contender in contenders:
         await _run(PROGRAM.format(STATEMENTS[contender]))
-    for _ in bench.rounds("Imports", 35, bench.scale.imports):
+    for _ in bench.rounds("Imports", 30, bench.scale.imports):
         for contender in contenders:
             found[contender].append(await _run(PROGRAM.format(STATEMENTS[contender])))
     baseline = found[contenders[0]]

@@ -32,7 +32,7 @@ async def measure(bench: Bench) -> list[dict[str, Any]]:
     found: dict[str, list[float]] = {name: [] for name, *_ in KINDS}
     with RedisServer() as server:
         ask(server.port, ("SET", "bench:page:0", "x" * 100))
-        for _ in bench.rounds(LIMIT_LABEL, 20):
+        for _ in bench.rounds(LIMIT_LABEL, 15):
             for name, _, connections, depth, share in KINDS:
                 requests = max(bench.scale.limit_requests * share, 2_000)
                 command = f"-p {server.port} -c {connections} -P {depth} -n {requests} --csv GET bench:page:0"

@@ -45,7 +45,7 @@ async def _measure(
 ) -> list[dict[str, Any]]:
     contenders = bench.take(all_contenders)
     found: dict[Contender, list[dict[str, float]]] = {contender: [] for contender in contenders}
-    for _ in bench.rounds("Holder killed" if kill else "Missing key", 70 if kill else 50):
+    for _ in bench.rounds("Holder killed" if kill else "Missing key", 65 if kill else 50):
         for contender in tuple(contenders):
             ask(server.port, ("FLUSHALL",))
             try:

@@ -52,7 +52,7 @@ class Suite:
 SUITES = (
     Suite(
         {1: "GET of 100 bytes, one task", 100: "GET of 100 bytes, 100 tasks"},
-        120,
+        110,
         (
             Contender("redis-py", BASELINE, "get"),
             Contender("Rustforge, bare client", "rustforge", "call"),
@@ -65,7 +65,7 @@ SUITES = (
     ),
     Suite(
         {100: "A model of 1 KB that is there, 100 tasks"},
-        70,
+        65,
         (
             Contender("redis-py, JSON by hand", BASELINE, "model"),
             Contender("Rustforge remember", "rustforge", "remember"),
@@ -77,7 +77,7 @@ SUITES = (
     ),
     Suite(
         {1: "Near cache, one task"},
-        65,
+        60,
         (
             Contender("redis-py, no near cache", BASELINE, "get"),
             Contender("Rustforge Cache.get", "rustforge", "near"),
@@ -89,7 +89,7 @@ SUITES = (
     ),
     Suite(
         {1: "In the process without a server, one task"},
-        55,
+        50,
         (
             Contender("redis-py, with a server", BASELINE, "get"),
             Contender("Rustforge memory://, bare client", "rustforge", "memory_call"),

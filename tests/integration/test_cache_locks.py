@@ -270,6 +270,43 @@ async def test_a_time_out_while_acquiring(prefix: str) -> None:
                 pass
 
 
+async def test_an_answer_that_comes_too_late(redis_server: RedisServer, prefix: str) -> None:
+    """When Redis gave the lock and the answer took too long, the attempt fails and the lock is given back."""
+    async with (
+        Proxy(redis_server.port) as proxy,
+        Cache.connect(f"redis://127.0.0.1:{proxy.port}?timeout=0.3", prefix=prefix) as slow,
+        Cache.connect(redis_server.url, prefix=prefix) as other,
+    ):
+        async with slow.lock("l"):
+            pass  # the server knows the scripts now
+        proxy.on_pass = lambda _: proxy.stall()  # once the command went through
+        attempt = asyncio.create_task(slow.lock("l", lease=60).acquire())
+        await wait_until(lambda: other.client.call("EXISTS", key_of(other)))
+        await wait_until(lambda: slow.client.statistics()["timeouts"] == 1)
+        proxy.on_pass = lambda _: None
+        proxy.flow()
+        with pytest.raises(RedisTimeoutError):
+            await attempt
+        assert await other.client.call("EXISTS", key_of(other)) == 0
+
+
+async def test_a_lost_connection_wakes_who_waits(redis_server: RedisServer, prefix: str) -> None:
+    """A waiter asks anew over the next connection, as the server would not tell it of the release any more."""
+    async with (
+        Proxy(redis_server.port) as proxy,
+        Cache.connect(f"redis://127.0.0.1:{proxy.port}", prefix=prefix) as one,
+        Cache.connect(redis_server.url, prefix=prefix) as other,
+    ):
+        async with other.lock("l"):
+            waiter = asyncio.create_task(one.lock("l", wait=0.9).acquire())
+            await wait_until(lambda: enqueued(one, 1))
+            await asyncio.sleep(0.02)  # it has asked, and listens
+            await proxy.cut()
+            await wait_until(lambda: proxy.accepted == 2, timeout=0.8)
+        assert await waiter is True
+        await one.client.call("UNLINK", key_of(one))
+
+
 async def test_held_does_not_outlast_the_lease(prefix: str) -> None:
     """While Redis is away the owner cannot renew, so after its lease it does not claim the lock any more."""
     with RedisServer() as server:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rustforge.cache import Cache, NearCache
 from tests.support.caches import Gate, opened, waiting
-from tests.support.proxy import Proxy
+from tests.support.proxy import Plan, Proxy
 from tests.support.servers import RedisServer, talk
 from tests.support.wait import wait_until
 
@@ -223,6 +223,20 @@ async def test_who_writes_never_reads_what_was_before(backend: Backend) -> None:
         assert await near.get_json("a") == number
     stop = True
     await asyncio.gather(*readers)
+
+
+async def test_a_notice_that_comes_after_the_answer(redis_server: RedisServer, prefix: str) -> None:
+    """When the network brings the answer to a write before the server's notice, the writer reads its own value."""
+    async with (
+        Proxy(redis_server.port) as proxy,
+        Cache.connect(f"redis://127.0.0.1:{proxy.port}", prefix=prefix, near=NearCache()) as near,
+    ):
+        await near.set("a", "0")
+        proxy.default = Plan(piece=5)  # as long as "+OK"
+        await proxy.cut()
+        for number in range(1, 20):
+            assert await near.get("a") == str(number - 1)
+            await near.set("a", str(number))
 
 
 async def test_bounds(backend: Backend) -> None:

@@ -218,7 +218,9 @@ async def test_two_callers_with_different_types_at_once(cache: Cache) -> None:
 )
 async def test_a_value_that_cannot_be_stored(cache: Cache, value: object, kind: Any) -> None:
     """What is not JSON, or not of its own type, is the factory's mistake: an error, and nothing is stored."""
-    with pytest.raises(CacheEncodeError, match="the factory of 'a' returned (what cannot be stored: )?a value of type"):
+    with pytest.raises(
+        CacheEncodeError, match=r"the factory of 'a' returned (what cannot be stored: )?a value of type"
+    ):
         await cache.remember("a", 60, lambda: value, kind)
     assert await cache.flush_all() == 0
 
@@ -506,6 +508,19 @@ async def test_a_write_during_a_computation_wins(backend: Backend, write: str) -
         assert await other.remember("a", 60, gate, **options) == expected
         assert gate.calls <= 2
         await one.delete("a")
+
+
+@pytest.mark.parametrize("write", ["delete", "flush_prefix", "flush_all", "pull"])
+async def test_after_a_removal_nobody_waits_for_the_old_computation(cache: Cache, write: str) -> None:
+    """Callers that come after a removal in their own process compute at once, beside the outdated computation."""
+    old, new = Gate("old"), opened("new")
+    early = asyncio.create_task(cache.remember("a", 60, old))
+    await old.started.wait()
+    await WRITES[write](cache)
+    assert await cache.remember("a", 60, new) == "new"
+    old.open()
+    assert await early in {"old", "new"}
+    assert await cache.get_json("a") == "new"
 
 
 @with_options

@@ -656,9 +656,7 @@ class Cache:
         Args:
             *tags: The tags.
         """
-        names = set(tag_names(tags))
-        full = [self._keys.tag(name) for name in names]
-        self._flights.detach_all(lambda _, carried: not names.isdisjoint(carried))
+        full = [self._keys.tag(name) for name in tag_names(tags)]
         if self._store.near is not None:
             for key in full:
                 self._store.near.discard(key)
@@ -799,7 +797,7 @@ class Cache:
     async def _flush(self, start: str) -> int:
         if self._store.near is not None:
             self._store.near.clear()
-        self._flights.detach_all(lambda full, _: full.startswith(start))
+        self._flights.detach_all(start)
         removed = 0
         async for keys in self._client.scan(match=f"{escape_glob(start)}*".encode()):
             removed += await self._client.unlink(keys)

@@ -131,19 +131,17 @@ class _Flight:
 
     Attributes:
         seen: The stored bytes that it replaces.
-        tags: The plan's tags.
-        versions: Their versions, once the lease was taken.
+        versions: The versions of the plan's tags, once the lease was taken.
         away: Whether Redis could not be asked, so that the value is computed and not stored.
         waiters: How many callers wait for it.
         background: Whether it goes on when nobody waits.
         computing: Whether the factory was started.
     """
 
-    __slots__ = ("away", "background", "computing", "seen", "tags", "task", "versions", "waiters")
+    __slots__ = ("away", "background", "computing", "seen", "task", "versions", "waiters")
 
-    def __init__(self, tags: tuple[str, ...], found: _Found) -> None:
+    def __init__(self, found: _Found) -> None:
         self.task: asyncio.Task[_Landing | None]
-        self.tags = tags
         self.seen = found.raw
         self.away = found.away
         self.versions: dict[str, str] = {}
@@ -195,11 +193,10 @@ class Flights:
         if flight is not None and not flight.waiters:
             flight.task.cancel()
 
-    def detach_all(self, matches: Callable[[str, tuple[str, ...]], bool]) -> None:
-        """Do so for each key, given with its tags, that matches."""
-        for full, flight in list(self._flights.items()):
-            if matches(full, flight.tags):
-                self.detach(full)
+    def detach_all(self, start: str) -> None:
+        """Do so for each key that starts with a text."""
+        for full in [full for full in self._flights if full.startswith(start)]:
+            self.detach(full)
 
     async def aclose(self) -> None:
         """Cancel what is under way, giving its leases back."""
@@ -274,7 +271,7 @@ class Flights:
             if all(versions.get(name, version) == version for name, version in flight.versions.items()):
                 return flight
             self.detach(plan.full)  # one of its tags was invalidated since it began, by another process
-        flight = self._flights[plan.full] = _Flight(plan.tags, found)
+        flight = self._flights[plan.full] = _Flight(found)
         flight.task = self._spawn(self._tasks, self._fly(plan, flight), f"rustforge-remember {plan.full}")
         return flight
 
@@ -351,7 +348,7 @@ class Flights:
         token = secrets.token_hex(8)
         seen = flight.seen
         with self._watcher.watch(plan.full) as event:
-            while not flight.away and not self._store.refuses():
+            while not flight.away:
                 try:
                     identified = "" if seen is None else identity(seen)
                     urgent = 0 if flight.background else 1

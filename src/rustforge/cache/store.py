@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from rustforge.cache.breaker import Breaker
-from rustforge.cache.entry import Entry, is_lease
+from rustforge.cache.entry import Entry
 from rustforge.cache.near import NearCache, NearStore
 from rustforge.cache.scripts import TAG
 from rustforge.cache.statistics import CacheStatistics
@@ -202,7 +202,7 @@ class EntryStore:
         hold = False
         try:
             raw, remaining = await self.client.track(full)
-            hold = raw is not None and self.client.tracking and not is_lease(raw)
+            hold = self.client.tracking
         finally:
             near.finish(full, mark, raw if hold else None, remaining)
         return raw, remaining

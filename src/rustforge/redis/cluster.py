@@ -236,8 +236,10 @@ class ClusterClient(RedisClient):
                     try:
                         answers = await reply
                     except RedisError as error:
-                        if self._closed or not may_go_on(error, retry=retry):
+                        if not may_go_on(error, retry=retry):
                             raise
+                        if self._closed:
+                            raise self._closed_error() from error
                         lost, wait = error, True
                         for piece in group:
                             piece.unask()
@@ -353,8 +355,11 @@ class ClusterClient(RedisClient):
     async def aclose(self) -> None:
         """Wait for the answers that are due, then close all connections."""
         self._closed = True
-        await self._room.aclose(RedisClosedError(f"the Redis client of {self.url} is closed"))
+        await self._room.aclose(self._closed_error())
         await self._topology.aclose()
+
+    def _closed_error(self) -> RedisClosedError:
+        return RedisClosedError(f"the Redis client of {self.url} is closed")
 
 
 def _discard(sent: list[tuple[Owner, Reply, list[Piece]]]) -> None:
