@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rustforge.cache import Cache, RateLimit
@@ -334,7 +334,7 @@ async def test_a_limit(cache: Cache) -> None:
     assert 59 < answers[3].reset_after <= 60
     assert {answer.limit for answer in answers} == {3}
     assert await cache.rate_limit("b", 3, timedelta(minutes=1))
-    assert await cache.client.call("PTTL", f"{cache.prefix}~rate:a") <= 60_000
+    assert await cache.client.call("PTTL", f"{cache.prefix}~rate:a") <= 60_001
 
 
 async def test_a_cost(cache: Cache) -> None:
@@ -411,6 +411,7 @@ class Bucket:
         return True, 0.0
 
 
+@example(limit=1, period=0.001, steps=[(1.25, 1), (1.375, 1), (0.5, 1)])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     limit=st.integers(1, 1000),

@@ -364,7 +364,7 @@ async def test_keys_of_one_command_on_both_sides_are_waited_for(
     await client.pipeline([["SET", move.key(n), n] for n in range(2)])
     move.begin()
     assert move.carry(1) == 1
-    async with connect(f"{cluster.url}/?timeout=0.2") as hasty:
+    async with connect(f"{cluster.url}/?timeout=0.3") as hasty:
         with pytest.raises(RedisReplyError, match="TRYAGAIN"):
             await hasty.call("MGET", move.key(0), move.key(1))
         pong, error = await hasty.pipeline([["PING"], ["MGET", move.key(0), move.key(1)]])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import json
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rustforge import codec
@@ -29,7 +30,7 @@ from rustforge.keys import KeySpace
 from rustforge.redis import RedisClient, connect, escape_glob
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from rustforge.cache.near import NearCache
     from rustforge.cache.statistics import CacheStatistics
@@ -44,6 +45,7 @@ _CHUNK = 1_000
 _MISSING = -2  # what PTTL says of a key that is not there
 _TAGGED = 2  # what ADD says of a value with tags
 _INT64 = 1 << 63
+_FOREVER = timedelta.max
 
 
 class Cache:
@@ -156,7 +158,7 @@ class Cache:
         Raises:
             CacheDecodeError: The value is not UTF-8 text.
         """
-        raw = await self._read(self._keys.value(key))
+        raw = await self._store.read(self._keys.value(key))
         return None if raw is None else self._text(key, raw)
 
     async def set(self, key: str, value: str) -> None:
@@ -185,10 +187,10 @@ class Cache:
                 the first try removed it.
         """
         full = self._keys.value(key)
-        self._changing(full)
-        start, removed = await self._client.pipeline(
-            [("GETRANGE", full, 0, HEADER_BYTES), ("UNLINK", full)], retry=True
-        )
+        with self._changing([full]):
+            start, removed = await self._client.pipeline(
+                [("GETRANGE", full, 0, HEADER_BYTES), ("UNLINK", full)], retry=True
+            )
         if isinstance(removed, Exception):
             raise removed
         return bool(removed) and (isinstance(start, Exception) or not is_lease(start))
@@ -204,8 +206,8 @@ class Cache:
     async def pull(self, key: str) -> str | None:
         """Read a text and remove it, in one step."""
         full = self._keys.value(key)
-        self._changing(full)
-        raw = await self._client.call("GETDEL", full)
+        with self._changing([full]):
+            raw = await self._client.call("GETDEL", full)
         if raw is not None and raw[:1] == MARK:
             raw = await self._store.open_one(raw)
         return None if raw is None else self._text(key, raw)
@@ -223,12 +225,12 @@ class Cache:
         """
         full, raw = self._keys.value(key), self._store.pack_plain(_encode_text(key, value))
         life = 0 if ttl is None else milliseconds(ttl)
-        self._changing(full)
-        stored: int = await self._client.run(ADD, [full], [raw, life, ""])
-        if stored == _TAGGED:
-            there: bytes | None = await self._client.call("GET", full, retry=True)
-            if there is not None and await self._store.open_one(there) is None:
-                stored = await self._client.run(ADD, [full], [raw, life, identity(there)])
+        with self._changing([full]):
+            stored: int = await self._client.run(ADD, [full], [raw, life, ""])
+            if stored == _TAGGED:
+                there: bytes | None = await self._client.call("GET", full, retry=True)
+                if there is not None and await self._store.open_one(there) is None:
+                    stored = await self._client.run(ADD, [full], [raw, life, identity(there)])
         return stored == 1
 
     # -- time to live --------------------------------------------------------------------------------------------
@@ -262,9 +264,8 @@ class Cache:
         """
         full = self._keys.value(key)
         life = 0 if ttl is None else milliseconds(ttl)
-        if self._store.near is not None:
-            self._store.near.discard(full)
-        existed, life, tags = await self._client.run(TOUCH, [full], [life], retry=True)
+        with self._changing([full], detach=False):
+            existed, life, tags = await self._client.run(TOUCH, [full], [life], retry=True)
         if not tags:
             return bool(existed)
         carried: dict[str, str] = json.loads(tags)
@@ -291,7 +292,7 @@ class Cache:
         Raises:
             CacheDecodeError: The value is not JSON, or does not fit the type.
         """
-        raw = await self._read(self._keys.value(key))
+        raw = await self._store.read(self._keys.value(key))
         return None if raw is None else self._decode(key, raw, type)
 
     async def set_json(self, key: str, value: object, *, tags: Iterable[str] = ()) -> None:
@@ -406,18 +407,51 @@ class Cache:
             CacheEncodeError: The factory's value is not JSON, or does not fit the type; nothing is stored.
             CacheError: The factory asked for its own key.
         """
-        return await self._remember(
-            key,
-            milliseconds(ttl),
-            factory,
-            type,
-            stale=stale,
-            patience=patience,
+        life = 0 if ttl is _FOREVER else milliseconds(ttl)
+        full = self._keys.value(key)
+        if type is None:
+            type = codec.return_type(factory)  # noqa: A001
+        if not callable(factory):
+            msg = f"factory must be a function without arguments, not {factory!r}"
+            raise InvalidTypeError(msg)
+        names = tag_names(tags) if tags else ()
+        window = 0 if stale is None else milliseconds(stale, "stale")
+        seconds = None if patience is None else milliseconds(patience, "patience") / 1000 if patience else 0.0
+        lease_ms = milliseconds(lease, "lease")
+        for name, share, most in (("early", early, 100.0), ("jitter", jitter, 1.0)) if early or jitter else ():
+            if isinstance(share, bool) or not 0.0 <= share <= most:
+                msg = f"{name} must be a number from 0 to {most:g}, not {share!r}"
+                raise InvalidArgumentError(msg)
+        away = False
+        if not names and not early and not window:
+            raw, source = await self._store.fetch(full)
+            away = source == "away"
+            if raw is not None and raw[:1] == MARK:
+                entry = None if is_soft(raw) else Entry.parse(raw)
+                raw = None if entry is None else entry.payload
+            if raw is not None:
+                try:
+                    value = codec.decoder(type)(raw)
+                except ValueError:
+                    pass  # the flight says why, and computes anew
+                else:
+                    self._store.statistics.hits += 1
+                    self._store.statistics.near_hits += source == "near"
+                    return value
+        plan = Plan(
+            key=key,
+            full=full,
+            factory=factory,
+            type=type,
+            ttl=life,
+            window=window,
+            patience=seconds,
             early=early,
             jitter=jitter,
-            tags=tags,
-            lease=lease,
+            tags=names,
+            lease=lease_ms,
         )
+        return await self._flights.remember(plan, away=away)
 
     @overload
     async def remember_forever(
@@ -459,66 +493,7 @@ class Cache:
             tags: As in `remember`.
             lease: As in `remember`.
         """
-        return await self._remember(key, 0, factory, type, tags=tags, lease=lease)
-
-    async def _remember(
-        self,
-        key: str,
-        ttl: int,
-        factory: Callable[[], Any],
-        type: Any,  # noqa: A002
-        *,
-        tags: Iterable[str],
-        lease: Duration,
-        stale: Duration | None = None,
-        patience: Duration | None = 0,
-        early: float = 0.0,
-        jitter: float = 0.0,
-    ) -> Any:
-        full = self._keys.value(key)
-        if type is None:
-            type = codec.return_type(factory)  # noqa: A001
-        if not callable(factory):
-            msg = f"factory must be a function without arguments, not {factory!r}"
-            raise InvalidTypeError(msg)
-        names = tag_names(tags) if tags else ()
-        window = 0 if stale is None else milliseconds(stale, "stale")
-        seconds = None if patience is None else milliseconds(patience, "patience") / 1000 if patience else 0.0
-        lease_ms = milliseconds(lease, "lease")
-        for name, share, most in (("early", early, 100.0), ("jitter", jitter, 1.0)) if early or jitter else ():
-            if isinstance(share, bool) or not 0.0 <= share <= most:
-                msg = f"{name} must be a number from 0 to {most:g}, not {share!r}"
-                raise InvalidArgumentError(msg)
-        away = False
-        if not names and not early and not window:
-            raw, source = await self._store.fetch(full)
-            away = source == "away"
-            if raw is not None and raw[:1] == MARK:
-                entry = None if is_soft(raw) else Entry.parse(raw)
-                raw = None if entry is None else entry.payload
-            if raw is not None:
-                try:
-                    value = codec.decoder(type)(raw)
-                except ValueError:
-                    pass  # the flight says why, and computes anew
-                else:
-                    self._store.statistics.hits += 1
-                    self._store.statistics.near_hits += source == "near"
-                    return value
-        plan = Plan(
-            key=key,
-            full=full,
-            factory=factory,
-            type=type,
-            ttl=ttl,
-            window=window,
-            patience=seconds,
-            early=early,
-            jitter=jitter,
-            tags=names,
-            lease=lease_ms,
-        )
-        return await self._flights.remember(plan, away=away)
+        return await self.remember(key, _FOREVER, factory, type, tags=tags, lease=lease)
 
     # -- counters ------------------------------------------------------------------------------------------------
 
@@ -545,17 +520,16 @@ class Cache:
             msg = f"by must fit into 64 bits, not {by}"
             raise InvalidArgumentError(msg)
         life = 0 if ttl is None else milliseconds(ttl)
-        if self._store.near is not None:
-            self._store.near.discard(full)
         try:
-            if not life:
-                try:
-                    return int(await self._client.call("INCRBY", full, by))
-                except RedisReplyError as error:
-                    if "integer" not in str(error):
-                        raise
-            # Perhaps a lease stands there, which counts as no value; the script sees to that.
-            return int(await self._client.run(INCREMENT, [full], [by, life]))
+            with self._changing([full]):
+                if not life:
+                    try:
+                        return int(await self._client.call("INCRBY", full, by))
+                    except RedisReplyError as error:
+                        if "integer" not in str(error):
+                            raise
+                # Perhaps a lease stands there, which counts as no value; the script sees to that.
+                return int(await self._client.run(INCREMENT, [full], [by, life]))
         except RedisReplyError as error:
             if "integer" in str(error) or "overflow" in str(error):
                 msg = f"{key!r} cannot be incremented by {by}: its value is no integer, or would leave 64 bits"
@@ -657,10 +631,8 @@ class Cache:
             *tags: The tags.
         """
         full = [self._keys.tag(name) for name in tag_names(tags)]
-        if self._store.near is not None:
-            for key in full:
-                self._store.near.discard(key)
-        await self._store.whole_pipeline([("SET", key, new_version(), "XX", "KEEPTTL") for key in full])
+        with self._changing(full):
+            await self._store.whole_pipeline([("SET", key, new_version(), "XX", "KEEPTTL") for key in full])
 
     # -- coordination --------------------------------------------------------------------------------------------
 
@@ -727,20 +699,6 @@ class Cache:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    async def _read(self, full: str) -> bytes | None:
-        """Read a payload."""
-        store = self._store
-        raw, source = await store.fetch(full)
-        if raw is not None and raw[:1] == MARK:
-            raw = await store.attempt(functools.partial(store.open_one, raw), None)
-        if raw is None:
-            store.statistics.misses += 1
-        else:
-            store.statistics.hits += 1
-            if source == "near":
-                store.statistics.near_hits += 1
-        return raw
-
     async def _read_many(self, keys: Sequence[str]) -> list[bytes | None]:
         """Read payloads, a bounded number at a time."""
         full = [self._keys.value(key) for key in keys]
@@ -771,8 +729,8 @@ class Cache:
             raw = await self._store.pack(payload, life, names)
             await self._client.call(*_set(full, raw, life), retry=True)
 
-        self._changing(full)
-        await self._store.attempt(work, None)
+        with self._changing([full]):
+            await self._store.attempt(work, None)
 
     async def _write_many(self, payloads: Mapping[str, bytes], ttl: Duration | None) -> None:
         life = 0 if ttl is None else milliseconds(ttl)
@@ -784,23 +742,37 @@ class Cache:
             for start in range(0, len(commands), _CHUNK):
                 await self._store.whole_pipeline(commands[start : start + _CHUNK])
 
-        for command in commands:
-            self._changing(command[1])
-        await self._store.attempt(work, None)
+        with self._changing([command[1] for command in commands]):
+            await self._store.attempt(work, None)
 
-    def _changing(self, full: str) -> None:
-        """Let nobody in this process see the old value, or join a computation of it, from now on."""
-        if self._store.near is not None:
-            self._store.near.discard(full)
-        self._flights.detach(full)
+    @contextlib.contextmanager
+    def _changing(self, keys: Sequence[str], *, detach: bool = True) -> Generator[None]:
+        """Let nobody in this process see old values, or join computations of them, from now on and afterwards.
+
+        The server's own notice may come a moment after its answer, and a read in between may have brought an old value.
+        """
+        near = self._store.near
+        for full in keys:
+            if near is not None:
+                near.discard(full)
+            if detach:
+                self._flights.detach(full)
+        try:
+            yield
+        finally:
+            if near is not None:
+                for full in keys:
+                    near.discard(full)
 
     async def _flush(self, start: str) -> int:
-        if self._store.near is not None:
-            self._store.near.clear()
         self._flights.detach_all(start)
         removed = 0
-        async for keys in self._client.scan(match=f"{escape_glob(start)}*".encode()):
-            removed += await self._client.unlink(keys)
+        try:
+            async for keys in self._client.scan(match=f"{escape_glob(start)}*".encode()):
+                removed += await self._client.unlink(keys)
+        finally:
+            if self._store.near is not None:
+                self._store.near.clear()
         return removed
 
     async def _left(self, key: str) -> int | None:

@@ -420,6 +420,9 @@ class Flights:
             self._store.unavailable(error)
             self._give_back(plan, lease.token)
             return True
+        finally:
+            if self._store.near is not None:
+                self._store.near.discard(plan.full)
         if not stored and seconds * 1000 > plan.lease:
             _logger.warning(
                 "the value of %r, which took %.1f s, was not stored: its lease of %.1f s was lost, as when the event "

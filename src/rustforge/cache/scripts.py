@@ -266,7 +266,8 @@ if early > 0.5 then
   local remaining = math.floor((now + period - arrival) / interval + 0.000001)
   return {0, remaining, math.ceil(early), math.ceil(arrival - now)}
 end
-redis.call('SET', KEYS[1], string.format('%.0f', next_arrival), 'PX', math.ceil((next_arrival - now) / 1000))
+-- Expiry counts in whole milliseconds, so one more makes sure that nothing is forgotten early.
+redis.call('SET', KEYS[1], string.format('%.0f', next_arrival), 'PX', math.ceil((next_arrival - now) / 1000) + 1)
 return {1, math.floor((now + period - next_arrival) / interval + 0.000001), 0, math.ceil(next_arrival - now)}
 """,
 )

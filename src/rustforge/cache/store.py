@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import secrets
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from rustforge.cache.breaker import Breaker
-from rustforge.cache.entry import Entry
+from rustforge.cache.entry import MARK, Entry
 from rustforge.cache.near import NearCache, NearStore
 from rustforge.cache.scripts import TAG
 from rustforge.cache.statistics import CacheStatistics
@@ -82,7 +83,7 @@ class EntryStore:
             msg = f"compress_above must be a number of bytes or None, not {compress_above!r}"
             raise InvalidArgumentError(msg)
         self.client = client
-        self._call = client.call
+        self._get = client.get
         self.keys = keys
         self.statistics: CacheStatistics = CacheStatistics()
         self.may_compute: bool = when_unavailable == "compute"
@@ -100,6 +101,31 @@ class EntryStore:
 
     # -- reading -------------------------------------------------------------------------------------------------
 
+    async def read(self, full: str) -> bytes | None:
+        """Read a payload, and count whether there was one."""
+        statistics = self.statistics
+        near = False
+        if self.near is None and not self.may_compute:  # written out, as this is the way of most reads
+            started = perf_counter()
+            try:
+                raw = await self._get(full)
+            except RedisError as error:
+                self.unavailable(error)
+                raise
+            statistics.reads += 1
+            statistics.read_seconds += perf_counter() - started
+        else:
+            raw, source = await self.fetch(full)
+            near = source == "near"
+        if raw is not None and raw[:1] == MARK:
+            raw = await self.attempt(functools.partial(self.open_one, raw), None)
+        if raw is None:
+            statistics.misses += 1
+        else:
+            statistics.hits += 1
+            statistics.near_hits += near
+        return raw
+
     async def fetch(self, full: str) -> tuple[bytes | None, Source]:
         """Read the stored bytes; nothing while Redis is away and the cache may go on without it."""
         near = self.near
@@ -112,18 +138,13 @@ class EntryStore:
         started = perf_counter()
         try:
             if near is None:
-                raw = await self._call("GET", full, retry=True)
+                raw = await self._get(full)
             else:
                 raw, _ = await self._track(near, full)
         except RedisError as error:
             self.unavailable(error)
             return None, "away"
-        # As _count_read() does; written out, as this is the path of every plain read.
-        statistics = self.statistics
-        statistics.reads += 1
-        statistics.read_seconds += perf_counter() - started
-        if self._breaker.failures:
-            self._breaker.worked()
+        self._count_read(started)
         return raw, "redis"
 
     async def look(self, full: str, tags: Iterable[str] = ()) -> Look:

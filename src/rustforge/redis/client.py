@@ -55,6 +55,10 @@ class RedisClient(ABC):
                 transaction goes into one `pipeline`.
         """
 
+    def get(self, key: str) -> Awaitable[bytes | None]:
+        """Read a string key, as `call("GET", key, retry=True)` does."""
+        return self.call("GET", key, retry=True)
+
     @abstractmethod
     def pipeline(self, commands: Sequence[Sequence[CommandArgument]], *, retry: bool = False) -> Awaitable[list[Any]]:
         """Send several commands at once.

@@ -64,6 +64,11 @@ class StandaloneClient(RedisClient):
             raise refusal(args[0])
         return self._send(pack(*args), retry)
 
+    def get(self, key: str) -> Awaitable[bytes | None]:
+        """Read a string key; see [`RedisClient.get`][rustforge.redis.RedisClient.get]."""
+        name = key.encode()
+        return self._send(b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(name), name), True)  # noqa: FBT003
+
     def pipeline(self, commands: Sequence[Sequence[CommandArgument]], *, retry: bool = False) -> Awaitable[list[Any]]:
         """Send several commands at once; see [`RedisClient.pipeline`][rustforge.redis.RedisClient.pipeline]."""
         if not commands:
