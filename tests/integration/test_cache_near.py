@@ -258,8 +258,22 @@ async def test_notices_that_come_after_the_answers(redis_server: RedisServer, pr
             await near.delete("a")
             assert await near.remember("a", 60, opened(number)) == number
             assert await near.get_json("a") == number
+            gate = Gate("computed")
+            call = asyncio.create_task(near.remember("b", 60, gate))
+            await gate.started.wait()
+            await wait_until(lambda: _holds(near, "b"))
+            gate.open()
+            assert await call == "computed"
+            assert await near.get_json("b") == "computed"
+            await near.delete("b")
         stop = True
         await asyncio.gather(*readers)
+
+
+async def _holds(cache: Cache, key: str) -> bool:
+    assert cache._store.near is not None
+    assert await cache.get(key) is None
+    return f"{cache.prefix}:{key}" in cache._store.near._entries
 
 
 async def test_bounds(backend: Backend) -> None:

@@ -13,6 +13,7 @@ from rustforge.cache import Cache, NearCache
 from rustforge.cache.store import is_outage
 from rustforge.clock import ManualClock
 from rustforge.errors import (
+    LockLostError,
     RedisClosedError,
     RedisConnectionError,
     RedisError,
@@ -298,7 +299,7 @@ async def test_a_server_that_refuses_writes(
                             await call(cache)
                     else:
                         assert await call(cache) == expected
-                for name in ("increment", "add", "lock"):
+                for name in ("increment", "add", "lock") if how == "full" else ("increment", "add", "lock", "delete"):
                     with pytest.raises(kind, match=words):
                         await METHODS[name][0](cache)
                 assert await cache.get("a") is None
@@ -324,6 +325,72 @@ async def test_a_full_server_does_not_keep_the_lease(server: RedisServer, prefix
         async with asyncio.timeout(5):
             assert await call == "value"
             assert await waiter == "other"
+
+
+async def test_a_lease_that_cannot_be_renewed(
+    server: RedisServer, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While Redis is away for longer than the lease, the computation goes on and the log says what is wrong."""
+    async with Cache.connect(server.url, prefix=prefix) as cache:
+        gate = Gate("value")
+        call = asyncio.create_task(cache.remember("a", 60, gate, lease=0.15))
+        await gate.started.wait()
+        server.kill()
+        await wait_until(lambda: "the lease on 'a' could not be renewed: Redis at" in caplog.text)
+        server.start()
+        gate.open()
+        assert await call == "value"
+        assert await cache.get("a") is None  # the lease was gone, so the value could be outdated
+
+
+async def test_a_lock_that_cannot_be_given_back(
+    server: RedisServer, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A waiter that gives up while Redis is away ends all the same, with a line in the log."""
+    async with Cache.connect(server.url, prefix=prefix) as owner, Cache.connect(server.url, prefix=prefix) as cache:
+        lock = owner.lock("l")
+        await lock.acquire()
+        waiter = asyncio.create_task(cache.lock("l").acquire())
+        await wait_until(lambda: cache.client.statistics()["commands"] >= 2)
+        server.kill()
+        waiter.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiter
+        assert "lock 'l' may stay taken for one lease: Redis at" in caplog.text
+        server.start()
+        with pytest.raises(LockLostError):
+            await lock.release()
+
+
+async def test_giving_up_while_connecting(prefix: str) -> None:
+    """A caller that is cancelled while the cache connects leaves nothing open."""
+    listening = asyncio.Event()
+    closed = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        listening.set()
+        while await reader.read(1_000):  # and never answer
+            pass
+        writer.close()
+        closed.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        for mode in ("raise", "compute"):
+            listening.clear()
+            closed.clear()
+
+            async def connect(mode: Any = mode) -> Cache:
+                return await Cache.connect(f"redis://127.0.0.1:{port}", prefix=prefix, when_unavailable=mode)
+
+            task = asyncio.create_task(connect())
+            await listening.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            async with asyncio.timeout(5):
+                await closed.wait()
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("rustforge-")]
 
 
 async def test_a_refresh_while_redis_is_away(

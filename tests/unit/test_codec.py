@@ -480,6 +480,21 @@ def test_a_later_definition_is_found() -> None:
     assert return_type(scope["load"]) is scope["Later"]
 
 
+def test_a_later_local_type_is_found() -> None:
+    """The same for a type that the function around defines after its factory."""
+
+    def load() -> Later:
+        return Later()
+
+    with pytest.raises(InvalidTypeError, match="Later"):
+        return_type(load)
+
+    class Later(BaseModel):
+        pass
+
+    assert return_type(load) is Later
+
+
 def test_the_memory_of_types_is_bounded() -> None:
     """Functions that come and go do not fill the memory."""
     for number in range(1100):

@@ -30,7 +30,7 @@ from rustforge.keys import KeySpace
 from rustforge.redis import RedisClient, connect, escape_glob
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
 
     from rustforge.cache.near import NearCache
     from rustforge.cache.statistics import CacheStatistics
@@ -747,22 +747,19 @@ class Cache:
 
     @contextlib.contextmanager
     def _changing(self, keys: Sequence[str], *, detach: bool = True) -> Generator[None]:
-        """Let nobody in this process see old values, or join computations of them, from now on and afterwards.
+        """Let nobody in this process join computations of old values from now on, or see old values afterwards.
 
-        The server's own notice may come a moment after its answer, and a read in between may have brought an old value.
+        The server's own notice may come a moment after its answer, so what the near cache holds goes at once.
         """
-        near = self._store.near
-        for full in keys:
-            if near is not None:
-                near.discard(full)
-            if detach:
+        if detach:
+            for full in keys:
                 self._flights.detach(full)
         try:
             yield
         finally:
-            if near is not None:
+            if self._store.near is not None:
                 for full in keys:
-                    near.discard(full)
+                    self._store.near.discard(full)
 
     async def _flush(self, start: str) -> int:
         self._flights.detach_all(start)
