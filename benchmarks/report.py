@@ -23,6 +23,8 @@ RESULT = Path("benchmarks/results/cache.json")
 TABLES = Path("docs/includes/benchmarks")
 MIB = 1 << 20
 
+_BUSY = 0.5  # processes that want a core, before the run itself wants any
+
 
 def make_tables(results: dict[str, Any]) -> dict[str, str]:
     """Make every table, by its name."""
@@ -88,10 +90,20 @@ def _summary(meta: dict[str, Any]) -> str:
     """Say when and on what, and warn where it was not the whole run."""
     text = f"Measured on {meta['date']} on {meta['cpu']} with {meta['cores']} cores, {meta['server']}, {meta['python']}"
     text = f"{text}; medians of {meta['rounds']} rounds."
-    if meta["scale"] == "full":
+    if meta["scale"] != "full":
+        title = "A quick look"
+        warning = (
+            "These figures come from a short run and are rough; `make bench` replaces them by those of a full one."
+        )
+    elif meta["load_before"] >= _BUSY:
+        title = "A busy machine"
+        warning = (
+            f"Other work ran on this machine meanwhile (load {meta['load_before']} at the start), so the rounds differ "
+            "widely: look at *lowest to highest* and at *CPU a call*, which suffer least."
+        )
+    else:
         return f"{text}\n"
-    warning = "These figures come from a short run and are rough; `make bench` replaces them by those of a full one."
-    return f'!!! warning "A quick look"\n\n    {warning}\n\n{text}\n'
+    return f'!!! warning "{title}"\n\n    {warning}\n\n{text}\n'
 
 
 def _goals(results: dict[str, Any]) -> str:
