@@ -98,8 +98,8 @@ def _summary(meta: dict[str, Any]) -> str:
     elif meta["load_before"] >= _BUSY:
         title = "A busy machine"
         warning = (
-            f"Other work ran on this machine meanwhile (load {meta['load_before']} at the start), so the rounds differ "
-            "widely: look at *lowest to highest* and at *CPU a call*, which suffer least."
+            f"The machine was not quiet when the run began (load {meta['load_before']}), so look at *lowest to "
+            "highest* and at *CPU a call* too, which suffer least."
         )
     else:
         return f"{text}\n"
