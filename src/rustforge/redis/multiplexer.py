@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from rustforge.types import CommandArgument
 
-__all__ = ["Multiplexer", "Reply", "pack", "reply_error"]
+__all__ = ["Multiplexer", "Reply", "pack", "reply_error", "require_loop"]
 
 _logger = logging.getLogger(__name__)
 _NOT_READY = object()
@@ -74,6 +74,21 @@ def reply_error(message: str) -> RedisReplyError:
     code = message.partition(" ")[0]
     hint = _HINTS.get(code)
     return _ERRORS.get(code, RedisReplyError)(f"{message} ({hint})" if hint else message, code)
+
+
+def require_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Refuse a caller that runs in another event loop than the client's, or in none.
+
+    Raises:
+        RedisClosedError: It does.
+    """
+    try:
+        here = asyncio.get_running_loop() is loop
+    except RuntimeError:
+        here = False
+    if not here:
+        msg = "this Redis client belongs to another event loop; connect once in each loop"
+        raise RedisClosedError(msg)
 
 
 class Reply(asyncio.Future[Any]):
@@ -338,13 +353,7 @@ class Multiplexer:
         """Start a tick's batch: check the loop, set the deadline that all of its commands share."""
         if self._closed:
             raise self._closed_error()
-        try:
-            here = asyncio.get_running_loop() is self.loop
-        except RuntimeError:
-            here = False
-        if not here:
-            msg = "this Redis client belongs to another event loop; connect once in each loop"
-            raise RedisClosedError(msg)
+        require_loop(self.loop)
         self._tick_open = True
         self._deadline = self.loop.time() + self._timeout
         self._watch(self._deadline)

@@ -16,7 +16,7 @@ from rustforge.errors import (
     RedisError,
     RedisReplyError,
 )
-from rustforge.redis.multiplexer import Multiplexer, Reply, pack
+from rustforge.redis.multiplexer import Multiplexer, Reply, pack, require_loop
 from rustforge.redis.slots import SLOTS, read_slots
 from rustforge.redis.url import show_address
 from rustforge.redis.waiting import unsent_reply
@@ -120,13 +120,7 @@ class Nowhere:
         """Let a command wait; several at once fail, because they may have to part ways."""
         if self.closed:
             raise self._closed_error()
-        try:
-            here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            here = False
-        if not here:
-            msg = "this Redis client belongs to another event loop; connect once in each loop"
-            raise RedisClosedError(msg)
+        require_loop(self._loop)
         deadline = self._loop.time() + self._timeout
         reply = unsent_reply(payload, deadline, retry=retry, expected=expected, fallback=fallback)
         self.resend(reply)
