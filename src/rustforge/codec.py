@@ -9,14 +9,13 @@ aliases a model declares.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import sys
 import types
 import typing
 from collections.abc import Awaitable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -123,7 +122,10 @@ def decoder(type: Any) -> Callable[[bytes], Any]:  # noqa: A002
 @functools.lru_cache(maxsize=_MAX_TYPES)
 def _decoder(type: Any) -> Callable[[bytes], Any]:  # noqa: A002
     try:
-        return functools.partial(TypeAdapter(type).validator.validate_json, by_alias=True, by_name=True)
+        adapter = TypeAdapter(type)
+        read: Callable[..., Any] = adapter.validator.validate_json
+        aliased = "validation_alias" in set(_words(adapter.core_schema))
+        return functools.partial(read, by_alias=True, by_name=True) if aliased else read
     except (PydanticUserError, PydanticUndefinedAnnotation) as error:
         msg = f"type {_show_type(type)} cannot be read from JSON: {str(error).splitlines()[0]}"
         raise InvalidTypeError(msg) from error
@@ -137,29 +139,45 @@ def return_type(function: Callable[..., Any]) -> Any:
     Raises:
         InvalidTypeError: The annotation names what does not exist at run time.
     """
+    plain = function.func if type(function) is functools.partial else function
+    if type(plain) is types.FunctionType and sys.version_info < (3, 14):  # the way of most calls
+        known = _return_types.get(id(plain.__code__))
+        if known and known.annotation is plain.__annotations__.get("return") and "__wrapped__" not in plain.__dict__:
+            return known.meaning
     plain = _plain(function)
     if plain is None:
         return None
     annotation = _annotation(plain)
     if annotation is None or annotation is Any:
         return None
-    if isinstance(annotation, type):
-        return annotation
     code = plain.__code__
+    known = _return_types.get(id(code))
+    if known and known.annotation is annotation:
+        return known.meaning
+    meaning = annotation if isinstance(annotation, type) else _resolve(plain, annotation)
     if isinstance(annotation, str) and any(name in annotation for name in code.co_freevars):
-        return _resolve(plain, annotation)  # a local type: each call of the function around it makes another
-    try:
-        return _return_types[code, annotation]
-    except (KeyError, TypeError):
-        found = _resolve(plain, annotation)
+        return meaning  # a local type: each call of the function around it makes another
     if len(_return_types) >= _MAX_TYPES:
         _return_types.clear()
-    with contextlib.suppress(TypeError):  # an unhashable annotation
-        _return_types[code, annotation] = found
-    return found
+    _return_types[id(code)] = _Known(annotation, meaning, code)
+    return meaning
 
 
-_return_types: dict[Any, Any] = {}
+class _Known(NamedTuple):
+    """What the return annotation of a function means.
+
+    Attributes:
+        annotation: The annotation, perhaps a string.
+        meaning: The type that it names.
+        code: The function's code. It is known by its address, since its hash is slow, so it must not go.
+    """
+
+    annotation: Any
+    meaning: Any
+    code: types.CodeType
+
+
+_return_types: dict[int, _Known] = {}
 
 
 def _plain(function: Any) -> types.FunctionType | None:

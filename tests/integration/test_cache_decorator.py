@@ -52,6 +52,28 @@ async def test_results_are_remembered_by_their_arguments(cache: Cache) -> None:
     assert calls == [(1, "en"), (1, "de"), (1, "en")]
 
 
+async def test_every_way_to_pass_an_argument_makes_the_same_key(cache: Cache) -> None:
+    """By position, by name, by default; a wrong call is refused as the function itself would."""
+
+    @cached("page:{number}:{size}", ttl=60, cache=cache)
+    async def page(number: int, size: int = 10) -> int:
+        return number * size
+
+    assert page.key(3, 10) == page.key(3) == page.key(number=3) == page.key(3, size=10) == "page:3:10"
+    assert await page(3) == await page(3, 10) == 30
+    with pytest.raises(TypeError, match="too many positional arguments"):
+        page.key(1, 2, 3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="missing a required argument"):
+        page.key()  # type: ignore[call-arg]
+
+    @cached("rest:{numbers}", ttl=60, cache=cache)
+    async def rest(*numbers: int) -> int:
+        return sum(numbers)
+
+    assert rest.key(1) == "rest:(1,)"
+    assert await rest(1, 2) == 3
+
+
 async def test_it_looks_like_the_function(cache: Cache) -> None:
     """Name, documentation and signature are the function's."""
 

@@ -120,6 +120,34 @@ def test_one_write_a_tick(
     run_on(loop_factory, main())
 
 
+async def test_many_large_ticks_are_cut_into_slices(redis_server: RedisServer, prefix: str) -> None:
+    """Under sustained load a tick leaves in slices; every task still gets its own reply, also beside cancelled ones."""
+    async with connect(redis_server.url) as client:
+        writes: list[int] = []
+
+        async def work(number: int) -> bool:
+            for turn in range(20):
+                text = f"{prefix}-{number}-{turn}"
+                call = asyncio.ensure_future(client.call("ECHO", text))
+                if number == turn:
+                    call.cancel()
+                elif await call != text.encode():
+                    return False
+                if number == 0:
+                    writes.append(client.statistics()["writes"])
+            return True
+
+        assert all(await asyncio.gather(*[work(number) for number in range(300)]))
+        steps = [after - before for before, after in itertools.pairwise(writes)]
+        assert steps[:3] == [1, 1, 1]
+        assert max(steps) > 1
+        before = client.statistics()["writes"]
+        for _ in range(2):  # a small tick, and the next large one leaves whole again
+            await client.call("ECHO", prefix)
+        await asyncio.gather(*[client.call("ECHO", prefix) for _ in range(300)])
+        assert client.statistics()["writes"] - before == 3
+
+
 async def test_pipeline_and_calls_share_the_write(redis_server: RedisServer, prefix: str) -> None:
     """A pipeline, a script and single commands of a tick leave together, in the order in which they were made."""
     async with connect(redis_server.url) as client:

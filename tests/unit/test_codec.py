@@ -21,7 +21,7 @@ from unittest.mock import AsyncMock
 
 import pydantic
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import AliasChoices, BaseModel, Field, computed_field, field_validator
 from pydantic.dataclasses import dataclass as checked_dataclass
@@ -166,6 +166,7 @@ PLAIN = st.recursive(
 
 
 @given(st.data())
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first draw of dates reads all time zones
 def test_round_trip_of_types(data: st.DataObject) -> None:
     """Whatever the type, its values come back equal and of the same class."""
     kind, strategy = data.draw(st.sampled_from(VALUES))

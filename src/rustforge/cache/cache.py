@@ -6,6 +6,7 @@ import contextlib
 import json
 import logging
 from datetime import timedelta
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 
 from rustforge import codec
@@ -14,7 +15,7 @@ from rustforge.cache.lock import Lock
 from rustforge.cache.rate_limit import RateLimit
 from rustforge.cache.remember import Flights, Plan
 from rustforge.cache.scripts import ADD, GCRA, INCREMENT, TOUCH
-from rustforge.cache.store import EntryStore, WhenUnavailable, new_version, tag_names
+from rustforge.cache.store import EntryStore, Source, WhenUnavailable, new_version, tag_names
 from rustforge.cache.watch import Watcher
 from rustforge.clock import milliseconds
 from rustforge.errors import (
@@ -46,6 +47,8 @@ _MISSING = -2  # what PTTL says of a key that is not there
 _TAGGED = 2  # what ADD says of a value with tags
 _INT64 = 1 << 63
 _FOREVER = timedelta.max
+_LEASE = 10
+_LEASE_MS = _LEASE * 1000
 
 
 class Cache:
@@ -158,8 +161,31 @@ class Cache:
         Raises:
             CacheDecodeError: The value is not UTF-8 text.
         """
-        raw = await self._store.read(self._keys.value(key))
-        return None if raw is None else self._text(key, raw)
+        full = self._keys.value(key)
+        store = self._store
+        if store.direct is None:
+            raw = await store.read(full)
+            return None if raw is None else self._text(key, raw)
+        started = perf_counter()
+        try:
+            raw = await store.direct(full)
+        except RedisError as error:
+            store.unavailable(error)
+            raise
+        statistics = store.statistics
+        statistics.reads += 1
+        statistics.read_seconds += perf_counter() - started
+        if raw is not None and raw[:1] == MARK:
+            raw = await store.open_one(raw)
+        if raw is None:
+            statistics.misses += 1
+            return None
+        statistics.hits += 1
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            pass  # for `_text` to say
+        return self._text(key, raw)
 
     async def set(self, key: str, value: str) -> None:
         """Store a text without expiry, replacing what was there and its time to live.
@@ -337,7 +363,7 @@ class Cache:
         early: float = 0.0,
         jitter: float = 0.0,
         tags: Iterable[str] = (),
-        lease: Duration = 10,
+        lease: Duration = _LEASE,
     ) -> T: ...
 
     @overload
@@ -353,7 +379,7 @@ class Cache:
         early: float = 0.0,
         jitter: float = 0.0,
         tags: Iterable[str] = (),
-        lease: Duration = 10,
+        lease: Duration = _LEASE,
     ) -> T: ...
 
     async def remember(
@@ -368,7 +394,7 @@ class Cache:
         early: float = 0.0,
         jitter: float = 0.0,
         tags: Iterable[str] = (),
-        lease: Duration = 10,
+        lease: Duration = _LEASE,
     ) -> Any:
         """Return a cached value, or compute and store it.
 
@@ -417,15 +443,27 @@ class Cache:
         names = tag_names(tags) if tags else ()
         window = 0 if stale is None else milliseconds(stale, "stale")
         seconds = None if patience is None else milliseconds(patience, "patience") / 1000 if patience else 0.0
-        lease_ms = milliseconds(lease, "lease")
-        for name, share, most in (("early", early, 100.0), ("jitter", jitter, 1.0)) if early or jitter else ():
-            if isinstance(share, bool) or not 0.0 <= share <= most:
-                msg = f"{name} must be a number from 0 to {most:g}, not {share!r}"
-                raise InvalidArgumentError(msg)
+        lease_ms = _LEASE_MS if lease is _LEASE else milliseconds(lease, "lease")
+        if early or jitter:
+            _check_share("early", early, 100.0)
+            _check_share("jitter", jitter, 1.0)
         away = False
         if not names and not early and not window:
-            raw, source = await self._store.fetch(full)
-            away = source == "away"
+            store = self._store
+            statistics = store.statistics
+            source: Source = "redis"
+            if store.direct is None:
+                raw, source = await store.fetch(full)
+                away = source == "away"
+            else:
+                started = perf_counter()
+                try:
+                    raw = await store.direct(full)
+                except RedisError as error:
+                    store.unavailable(error)
+                    raise
+                statistics.reads += 1
+                statistics.read_seconds += perf_counter() - started
             if raw is not None and raw[:1] == MARK:
                 entry = None if is_soft(raw) else Entry.parse(raw)
                 raw = None if entry is None else entry.payload
@@ -435,8 +473,9 @@ class Cache:
                 except ValueError:
                     pass  # the flight says why, and computes anew
                 else:
-                    self._store.statistics.hits += 1
-                    self._store.statistics.near_hits += source == "near"
+                    statistics.hits += 1
+                    if source == "near":
+                        statistics.near_hits += 1
                     return value
         plan = Plan(
             key=key,
@@ -461,7 +500,7 @@ class Cache:
         type: Any = None,
         *,
         tags: Iterable[str] = (),
-        lease: Duration = 10,
+        lease: Duration = _LEASE,
     ) -> T: ...
 
     @overload
@@ -472,7 +511,7 @@ class Cache:
         type: Any = None,
         *,
         tags: Iterable[str] = (),
-        lease: Duration = 10,
+        lease: Duration = _LEASE,
     ) -> T: ...
 
     async def remember_forever(
@@ -482,7 +521,7 @@ class Cache:
         type: Any = None,  # noqa: A002
         *,
         tags: Iterable[str] = (),
-        lease: Duration = 10,
+        lease: Duration = _LEASE,
     ) -> Any:
         """Return a cached value, or compute and store it without expiry.
 
@@ -851,6 +890,12 @@ class Connecting:
 
 def _set(full: str, raw: bytes, life: int) -> tuple[Any, ...]:
     return ("SET", full, raw, "PX", life) if life else ("SET", full, raw)
+
+
+def _check_share(name: str, share: float, most: float) -> None:
+    if isinstance(share, bool) or not 0.0 <= share <= most:
+        msg = f"{name} must be a number from 0 to {most:g}, not {share!r}"
+        raise InvalidArgumentError(msg)
 
 
 def _encode_text(key: str, value: str) -> bytes:

@@ -48,7 +48,10 @@ class CachedFunction(Generic[P, T]):
         self._tags = tags
         self._options = options
         self._signature = inspect.signature(function)
-        known = set(self._signature.parameters)
+        parameters = self._signature.parameters
+        plain = all(one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters.values())
+        self._positions = tuple(parameters) if plain else None
+        known = set(parameters)
         for template in (key, *tags):
             for _, field, _, _ in string.Formatter().parse(template):
                 name = None if field is None else field.partition(".")[0].partition("[")[0]
@@ -86,7 +89,10 @@ class CachedFunction(Generic[P, T]):
         return bound
 
     def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        bound = self._signature.bind(*self._bound, *args, **kwargs)
+        args = (*self._bound, *args)
+        if self._positions is not None and not kwargs and len(args) == len(self._positions):  # what `bind` would find, without its cost
+            return dict(zip(self._positions, args, strict=True))
+        bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return dict(bound.arguments)
 
