@@ -139,10 +139,10 @@ def return_type(function: Callable[..., Any]) -> Any:
     Raises:
         InvalidTypeError: The annotation names what does not exist at run time.
     """
-    plain = function.func if type(function) is functools.partial else function
-    if type(plain) is types.FunctionType and sys.version_info < (3, 14):  # the way of most calls
-        known = _return_types.get(id(plain.__code__))
-        if known and known.annotation is plain.__annotations__.get("return") and "__wrapped__" not in plain.__dict__:
+    inner = function.func if type(function) is functools.partial else function
+    if type(inner) is types.FunctionType and sys.version_info < (3, 14):  # the way of most calls
+        known = _return_types.get(id(inner.__code__))
+        if known and known.annotation is inner.__annotations__.get("return") and "__wrapped__" not in inner.__dict__:
             return known.meaning
     plain = _plain(function)
     if plain is None:
