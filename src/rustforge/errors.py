@@ -14,6 +14,9 @@ __all__ = [
     "ConfigurationError",
     "InvalidArgumentError",
     "InvalidTypeError",
+    "JobDecodeError",
+    "JobEncodeError",
+    "JobError",
     "LockLostError",
     "LockTimeoutError",
     "RedisAuthenticationError",
@@ -141,3 +144,15 @@ class LockTimeoutError(CacheError, TimeoutError):
 
 class LockLostError(CacheError):
     """The lock's lease ran out, or was taken away, while its owner still worked."""
+
+
+class JobError(RustforgeError):
+    """The job system could not do what was asked."""
+
+
+class JobEncodeError(JobError, TypeError):
+    """A job cannot be written as JSON, or its payload is larger than the queue's bound. Nothing was enqueued."""
+
+
+class JobDecodeError(JobError, ValueError):
+    """What stands in a queue is not a job, or its payload does not fit the class. The message never holds the payload."""

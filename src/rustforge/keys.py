@@ -2,10 +2,13 @@
 
 A cache with the prefix `shop` keeps the value `article:1` under `shop:article:1`. What it needs beside the values has
 a tilde where values have the colon, so that neither can be mistaken for the other: `shop~tag:...`, `shop~lock:...`,
-`shop~rate:...`. The values of a prefix `shop:eu` lie among those of `shop`, and `flush_all` of `shop` removes them.
+`shop~rate:...`. The keys of a job queue share a hash tag, so that a cluster keeps them together: `shop~{jobs:mail}:...`.
+The values of a prefix `shop:eu` lie among those of `shop`, and `flush_all` of `shop` removes them.
 """
 
 from __future__ import annotations
+
+import re
 
 from rustforge.errors import InvalidArgumentError, InvalidTypeError
 
@@ -16,6 +19,7 @@ MAX_KEY_BYTES = 1024
 
 _SHORT = MAX_KEY_BYTES // 4
 _LONGEST_PREFIX = 128
+_QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,128}(/\d{1,4})?")
 _FORBIDDEN_IN_PREFIX = frozenset(" {}*?[]^\\~")
 
 
@@ -82,6 +86,20 @@ class KeySpace:
         """Name the key of a rate limit."""
         _require_text(name, "rate limit key")
         return f"{self._internal}rate:{name}"
+
+    def jobs(self, queue: str) -> str:
+        """Name what all keys of a job queue start with.
+
+        Raises:
+            InvalidArgumentError: The queue's name has other characters than letters, digits, `_`, `.`, `-` and, before
+                a shard's number, `/`; or it is empty or longer than 128 characters.
+            InvalidTypeError: It is not a string.
+        """
+        _require_text(queue, "queue name")
+        if not _QUEUE.fullmatch(queue):
+            msg = f"queue name {queue!r} must have 1 to 128 letters, digits, '_', '.' or '-'"
+            raise InvalidArgumentError(msg)
+        return f"{self._internal}{{jobs:{queue}}}"
 
 
 def _require_text(text: object, what: str) -> None:

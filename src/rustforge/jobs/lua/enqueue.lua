@@ -1,0 +1,39 @@
+-- ARGV: client, number of this batch, '1' where the ids may never come again, how many batch numbers of the client are
+-- settled, these numbers, then for each job: id, body, delay in ms, '1' where it has options.
+-- Returns pairs of a job's place in the batch and the other id under which it stands, or under which it has been.
+local marks, number, once = base .. 'client:' .. ARGV[1], ARGV[2], ARGV[3] == '1'
+local settled = tonumber(ARGV[4])
+if settled > 0 then
+  call('HDEL', marks, unpack(ARGV, 5, 4 + settled))
+end
+local known = call('HGET', marks, number)
+if known then -- it comes again, as its answer was lost on the way
+  return cjson.decode(known)
+end
+local others, plain = {}, {}
+for index = 5 + settled, #ARGV, 4 do
+  local id, wait = ARGV[index], tonumber(ARGV[index + 2])
+  local place = (index - 5 - settled) / 4
+  if once and call('SADD', base .. 'sent', id) == 0 then
+    others[#others + 1] = place
+    others[#others + 1] = id
+  elseif ARGV[index + 3] == '1' or wait > 0 then
+    local standing = enqueue(id, ARGV[index + 1], wait)
+    if standing ~= id then
+      others[#others + 1] = place
+      others[#others + 1] = standing
+    end
+  elseif call('HSETNX', jobs, id, ARGV[index + 1]) == 1 then
+    plain[#plain + 1] = id
+  else
+    enqueue(id, ARGV[index + 1], 0)
+  end
+end
+for first = 1, #plain, 1000 do
+  call('RPUSH', levels.n, unpack(plain, first, math.min(first + 999, #plain)))
+  woken = true
+end
+call('HSET', marks, number, cjson.encode(others))
+call('PEXPIRE', marks, 60000)
+wake()
+return others

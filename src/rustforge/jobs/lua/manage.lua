@@ -1,0 +1,141 @@
+-- What people ask of a queue. ARGV: what to do, and its arguments.
+local action = ARGV[1]
+local answer
+
+if action == 'cancel' then
+  -- ARGV: id. Returns 0 where there is no such job, 1 where it will not run, 2 where it runs and was asked to stop.
+  local id = ARGV[2]
+  local body = call('HGET', jobs, id)
+  if not body or call('ZSCORE', dead, id) or call('HEXISTS', quarantine, id) == 1 then
+    return 0
+  end
+  for _, epoch in ipairs(call('ZRANGE', workers, 0, -1)) do
+    if call('SISMEMBER', base .. 'flight:' .. epoch, id) == 1 then
+      call('SADD', cancel, id)
+      return 2
+    end
+  end
+  local o = options(body)
+  local out = call('ZREM', delayed, '0' .. id, '1' .. id, '2' .. id)
+    + (o.g and call('LREM', base .. 'group:' .. o.g, 1, id) or 0)
+    + (o.c and call('LREM', base .. 'lane:' .. o.c[1], 1, id) or 0)
+  for _, name in ipairs(call('SMEMBERS', base .. 'parked')) do
+    if call('LREM', base .. 'parked:' .. name, 1, id) == 1 then
+      out = out + 1
+      if call('EXISTS', base .. 'parked:' .. name) == 0 then
+        call('SREM', base .. 'parked', name)
+      end
+    end
+  end
+  if out > 0 then
+    over(id, o, true)
+  else
+    call('SADD', cancel, id) -- it is ready, in a list that may be long: who claims it drops it
+  end
+  answer = 1
+
+elseif action == 'clear' then
+  -- ARGV: how many at most. Removes jobs that no worker runs. Returns how many; 0 when there are none left.
+  local most, gone = tonumber(ARGV[2]), {}
+  local function take(ids, from)
+    for _, id in ipairs(ids or {}) do
+      gone[#gone + 1] = string.sub(id, from or 1)
+    end
+  end
+  for _, list in ipairs(order) do
+    if #gone < most then
+      take(call('LPOP', list, most - #gone))
+    end
+  end
+  if #gone < most then
+    local popped = call('ZPOPMIN', delayed, most - #gone)
+    for index = 1, #popped, 2 do
+      gone[#gone + 1] = string.sub(popped[index], 2)
+    end
+  end
+  for _, name in ipairs(call('SMEMBERS', base .. 'parked')) do
+    if #gone < most then
+      take(call('LPOP', base .. 'parked:' .. name, most - #gone))
+    end
+    if call('EXISTS', base .. 'parked:' .. name) == 0 then
+      call('SREM', base .. 'parked', name)
+    end
+  end
+  if #gone == 0 and call('EXISTS', heads) == 1 then -- what waits behind a running job
+    for _, id in ipairs(call('HVALS', heads)) do
+      local o = options_of(id)
+      if o.g and #gone < most then
+        take(call('LPOP', base .. 'group:' .. o.g, most - #gone))
+      end
+    end
+  end
+  for _, id in ipairs(gone) do
+    over(id, options_of(id), true)
+  end
+  answer = #gone
+
+elseif action == 'pause' then
+  call('SET', base .. 'paused', string.format('%.0f', now))
+  answer = 1
+
+elseif action == 'resume' then
+  answer = call('DEL', base .. 'paused')
+  woken = true
+
+elseif action == 'bury' then
+  -- ARGV: ids of dead jobs whose rows are in SQL.
+  answer = 0
+  for index = 2, #ARGV do
+    if call('ZREM', dead, ARGV[index]) == 1 then
+      remove(ARGV[index])
+      answer = answer + 1
+    end
+  end
+
+elseif action == 'requeue' then
+  -- ARGV: id of a job in quarantine. It starts anew.
+  answer = call('HDEL', quarantine, ARGV[2])
+  if answer == 1 then
+    local body = call('HGET', jobs, ARGV[2])
+    remove(ARGV[2])
+    enqueue(ARGV[2], body, 0)
+  end
+
+elseif action == 'discard' then
+  answer = call('HDEL', quarantine, ARGV[2])
+  if answer == 1 then
+    remove(ARGV[2])
+  end
+
+elseif action == 'let_go' then
+  -- ARGV: group. The dead job that holds it is given up, and the next one has its turn.
+  local id = call('HGET', heads, ARGV[2])
+  answer = 0
+  if id and (call('HEXISTS', jobs, id) == 0 or call('ZSCORE', dead, id)) then
+    leave_group(id, { g = ARGV[2] })
+    answer = 1
+  end
+
+elseif action == 'stats' then
+  local found = {
+    ready = call('LLEN', levels.h) + call('LLEN', levels.n) + call('LLEN', levels.l), delayed = call('ZCARD', delayed),
+    running = 0, dead = call('ZCARD', dead), quarantined = call('HLEN', quarantine), parked = 0,
+    jobs = call('HLEN', jobs), workers = call('ZCARD', workers), paused = call('EXISTS', base .. 'paused'), oldest = '',
+  }
+  for _, epoch in ipairs(call('ZRANGE', workers, 0, -1)) do
+    found.running = found.running + call('SCARD', base .. 'flight:' .. epoch)
+  end
+  for _, name in ipairs(call('SMEMBERS', base .. 'parked')) do
+    found.parked = found.parked + call('LLEN', base .. 'parked:' .. name)
+  end
+  for _, list in ipairs(order) do
+    local first = call('LINDEX', list, 0)
+    if first and (found.oldest == '' or first < found.oldest) then
+      found.oldest = first
+    end
+  end
+  found.now = now
+  return cjson.encode(found)
+end
+wake()
+return answer

@@ -1,0 +1,109 @@
+-- The life of a worker. ARGV: what to do, and its arguments.
+local action, epoch = ARGV[1], ARGV[2]
+
+local function flight_of(one)
+  return base .. 'flight:' .. one
+end
+
+-- Give back what an epoch runs: after a crash, with one recovery more, or by a worker that stops.
+local function give_back(one, counter, most)
+  for _, id in ipairs(call('SMEMBERS', flight_of(one))) do
+    local found, o = state_of(id), options_of(id)
+    found[counter] = found[counter] + 1
+    set_state(id, found)
+    if counter == 'r' and found.r > most then
+      set_aside(id, o, string.format('the worker was lost %d times while it ran this job', found.r))
+    elseif call('SISMEMBER', cancel, id) == 1 then
+      over(id, o, true)
+    else
+      ready(id, o, true)
+    end
+  end
+  call('DEL', flight_of(one))
+  call('ZREM', workers, one)
+end
+
+local function claimed(ids)
+  local answer = {}
+  for _, id in ipairs(ids) do
+    answer[#answer + 1] = id
+    answer[#answer + 1] = call('HGET', jobs, id) or ''
+    answer[#answer + 1] = call('HGET', state, id) or ''
+  end
+  return answer
+end
+
+local answer
+
+if action == 'register' then
+  -- ARGV: lease in ms. Returns a number greater than that of every worker before.
+  local newest = math.max(now, tonumber(call('GET', base .. 'epoch') or 0) + 1)
+  local text = string.format('%.0f', newest)
+  call('SET', base .. 'epoch', text)
+  call('ZADD', workers, now + ARGV[2], text)
+  answer = text
+
+elseif action == 'beat' then
+  -- ARGV: epoch, lease in ms, recoveries at most, '1' where nobody is to be reaped now. Returns 0 alone where the lease
+  -- was taken away, else 1, ms until the lease of another worker ends (-1: none), how many jobs this one runs, ms until
+  -- the next delayed job, how many jobs are dead and not in SQL, then the ids to be cancelled, and the parked names.
+  if not call('ZSCORE', workers, epoch) then
+    return { 0 }
+  end
+  call('ZADD', workers, now + ARGV[3], epoch)
+  if ARGV[5] ~= '1' then
+    for _, one in ipairs(call('ZRANGEBYSCORE', workers, '-inf', now, 'LIMIT', 0, 10)) do
+      give_back(one, 'r', tonumber(ARGV[4]))
+    end
+  end
+  local first = call('ZRANGE', workers, 0, 1, 'WITHSCORES')
+  local other = first[1] == epoch and first[4] or (first[1] ~= epoch and first[2])
+  local asked = {}
+  for _, id in ipairs(call('SMEMBERS', cancel)) do
+    if call('SISMEMBER', flight_of(epoch), id) == 1 then
+      asked[#asked + 1] = id
+    end
+  end
+  answer = {
+    1, other and math.max(0, other - now) or -1, call('SCARD', flight_of(epoch)), next_due(), call('ZCARD', dead),
+    asked, call('SMEMBERS', base .. 'parked'),
+  }
+
+elseif action == 'adopt' then
+  -- ARGV: epoch, how many, parked name. The worker knows the name, so it gets the jobs itself.
+  if not call('ZSCORE', workers, epoch) or call('EXISTS', base .. 'paused') == 1 then
+    return {}
+  end
+  local ids = call('LPOP', base .. 'parked:' .. ARGV[4], ARGV[3]) or {}
+  if call('EXISTS', base .. 'parked:' .. ARGV[4]) == 0 then
+    call('SREM', base .. 'parked', ARGV[4])
+  end
+  if #ids > 0 then
+    call('SADD', flight_of(epoch), unpack(ids))
+  end
+  answer = claimed(ids)
+
+elseif action == 'sync' then
+  -- ARGV: epoch, the ids that the worker knows of. Returns the jobs that it runs without knowing, as the answer that
+  -- brought them was lost.
+  local known, unknown = {}, {}
+  for index = 3, #ARGV do
+    known[ARGV[index]] = true
+  end
+  for _, id in ipairs(call('SMEMBERS', flight_of(epoch))) do
+    if not known[id] then
+      unknown[#unknown + 1] = id
+    end
+  end
+  answer = claimed(unknown)
+
+elseif action == 'leave' then
+  -- ARGV: epoch. The worker stops; what it still runs is for others, at once.
+  give_back(epoch, 'x')
+  if call('ZCARD', workers) == 0 and call('EXISTS', jobs) == 0 then
+    call('DEL', base .. 'epoch')
+  end
+  answer = 1
+end
+wake()
+return answer

@@ -1,0 +1,764 @@
+"""Put jobs into queues, and look after them there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import itertools
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from zlib import crc32
+
+from rustforge import codec
+from rustforge.clock import milliseconds
+from rustforge.errors import InvalidArgumentError, JobDecodeError, JobEncodeError, RedisError
+from rustforge.jobs.envelope import Envelope, encode_body, enqueued_at, new_id
+from rustforge.jobs.job import Job, envelope_of, options_of, payload_of
+from rustforge.jobs.scripts import BATCH, ENQUEUE, MANAGE
+from rustforge.keys import KeySpace
+from rustforge.redis import RedisClient, connect, escape_glob
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
+    from rustforge.types import CommandArgument, Duration
+
+__all__ = ["DeadJob", "JobProgress", "JobView", "OpeningQueue", "Queue", "QueueStats", "QuarantinedJob"]
+
+T = TypeVar("T")
+
+_BATCH_JOBS = 500
+_BATCH_BYTES = 1 << 20
+_QUIET_SECONDS = 0.05
+_SLICE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class QueueStats:
+    """How a queue stands.
+
+    Attributes:
+        queue: Its name.
+        ready: Jobs that a worker may take now.
+        delayed: Jobs that wait for a time: a delay, a backoff, a rate.
+        waiting: Jobs that wait for their turn in a group, or for a slot.
+        running: Jobs that workers have.
+        parked: Jobs with names that no worker knew.
+        quarantined: Jobs that could not be read, or whose workers crashed too often.
+        dead: Failed jobs that are not in SQL yet.
+        workers: Workers of the queue that live, or died a moment ago.
+        paused: Whether workers take nothing now.
+        oldest_seconds: How long the oldest ready job has been waiting since it was enqueued; 0 where there is none.
+    """
+
+    queue: str
+    ready: int
+    delayed: int
+    waiting: int
+    running: int
+    parked: int
+    quarantined: int
+    dead: int
+    workers: int
+    paused: bool
+    oldest_seconds: float
+
+    @property
+    def size(self) -> int:
+        """How many jobs are not finished: all but the dead ones and those in quarantine."""
+        return self.ready + self.delayed + self.waiting + self.running + self.parked
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job as it stands in a queue.
+
+    Attributes:
+        id: Its id.
+        queue: The queue's name.
+        name: Its `NAME`.
+        payload: Its fields, as plain JSON.
+        options: Its options; see `rustforge.jobs.envelope.Envelope`.
+        attempts: How many attempts failed.
+        error: The last error, if any.
+        enqueued_at: When it was enqueued, by the enqueuer's clock.
+    """
+
+    id: str
+    queue: str
+    name: str
+    payload: Any
+    options: dict[str, Any]
+    attempts: int
+    error: str | None
+    enqueued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJob:
+    """A job that failed for good and is not in SQL yet.
+
+    Attributes:
+        envelope: The job.
+        error: The last error.
+        attempts: How often it ran.
+        died_at: When it failed, by the server's clock.
+    """
+
+    envelope: Envelope
+    error: str
+    attempts: int
+    died_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedJob:
+    """What was set aside, as running it makes no sense.
+
+    Attributes:
+        id: Its id.
+        reason: Why.
+        body: The bytes as they stood in the queue.
+    """
+
+    id: str
+    reason: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job said it is.
+
+    Attributes:
+        done: How much is done.
+        total: How much there is, if it is known.
+        note: A short text.
+    """
+
+    done: float
+    total: float | None
+    note: str
+
+
+class _Outgoing:
+    """What the current tick puts into one shard: one script call."""
+
+    __slots__ = ("args", "futures", "ids", "size")
+
+    def __init__(self) -> None:
+        self.args: list[CommandArgument] = []
+        self.ids: list[str] = []
+        self.futures: list[asyncio.Future[str]] = []
+        self.size = 0
+
+
+class _Sender:
+    """Sends the batches of one shard, and remembers which of them may have to come again."""
+
+    __slots__ = ("busy", "quiet", "settled", "used")
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self.settled: list[int] = []
+        self.used = False
+        self.quiet: asyncio.TimerHandle | None = None
+
+
+class Queue:
+    """The queues at one Redis URL, by name.
+
+    One object serves all tasks of an event loop. Jobs that are pushed in the same event-loop tick travel together, and
+    each `push` returns only when Redis has its job.
+
+    Attributes:
+        owns_client: Whether `aclose` also closes the connection, as it does for one that `connect` opened.
+    """
+
+    def __init__(
+        self,
+        client: RedisClient,
+        *,
+        prefix: str | None = None,
+        shards: int = 1,
+        max_payload_bytes: int = 1 << 20,
+    ) -> None:
+        """Use a connection that somebody else opens and closes.
+
+        Args:
+            client: The connection.
+            prefix: What stands before every key; the same for all who share the queues.
+            shards: Into how many parts each queue is cut, so that a cluster spreads it over its nodes. Order is kept
+                within a group, not between shards. All who share the queues need the same number.
+            max_payload_bytes: The largest job in bytes of JSON.
+        """
+        if isinstance(shards, bool) or not isinstance(shards, int) or not 1 <= shards <= 1024:  # noqa: PLR2004
+            msg = f"shards must be an int from 1 to 1024, not {shards!r}"
+            raise InvalidArgumentError(msg)
+        self.client = client
+        self.owns_client = False
+        self.shards = shards
+        self._keys = KeySpace(prefix)
+        self._bases: dict[str, list[str]] = {}
+        self._max_payload = max_payload_bytes
+        self._identity = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+        self._outgoing: dict[str, _Outgoing] = {}
+        self._senders: dict[str, _Sender] = {}
+        self._calls: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def connect(
+        cls, url: str, *, prefix: str | None = None, shards: int = 1, max_payload_bytes: int = 1 << 20
+    ) -> OpeningQueue:
+        """Connect to Redis: `async with Queue.connect(url) as queue`, or `await` it and call `aclose()` at the end.
+
+        Args:
+            url: As for [`Cache.connect`][rustforge.cache.Cache.connect].
+            prefix: As for the class.
+            shards: As for the class.
+            max_payload_bytes: As for the class.
+        """
+        return OpeningQueue(cls, url, {"prefix": prefix, "shards": shards, "max_payload_bytes": max_payload_bytes})
+
+    @property
+    def prefix(self) -> str | None:
+        """What stands before every key."""
+        return self._keys.prefix
+
+    def bases(self, queue: str) -> list[str]:
+        """Return what the keys of a queue start with, one for each shard."""
+        found = self._bases.get(queue)
+        if found is None:
+            if "/" in queue:
+                msg = f"queue name {queue!r} must not have a '/'"
+                raise InvalidArgumentError(msg)
+            names = [queue] if self.shards == 1 else [f"{queue}/{number}" for number in range(self.shards)]
+            found = self._bases[queue] = [self._keys.jobs(name) for name in names]
+        return found
+
+    def base_of(self, envelope: Envelope) -> str:
+        """Return what the keys of the shard start with in which a job lives: jobs that share something share it."""
+        found = self.bases(envelope.queue)
+        if len(found) == 1:
+            return found[0]
+        options = envelope.options
+        limit = options.get("c") or options.get("r") or [None]
+        anchor = options.get("b") or options.get("g") or options.get("u") or limit[0] or envelope.id
+        return found[crc32(str(anchor).encode()) % len(found)]
+
+    # -- enqueueing ----------------------------------------------------------------------------------------------
+
+    async def push(self, job: Job, delay: Duration | None = None) -> str:
+        """Enqueue a job.
+
+        Args:
+            job: The job.
+            delay: Seconds to wait first as a number, or a `timedelta`. A job of a group joins it when the delay is
+                over.
+
+        Returns:
+            The job's id, or that of the unfinished job with the same `unique_key`.
+
+        Raises:
+            JobEncodeError: The job is not JSON, or too large. Nothing was enqueued.
+        """
+        options = options_of(job)
+        name = self.bases(job.QUEUE)
+        payload = payload_of(job)
+        job_id = new_id()
+        base = name[0] if len(name) == 1 else self.base_of(Envelope(job_id, job.QUEUE, job.NAME, payload, options))
+        wait = 0 if delay is None else milliseconds(delay, "delay", allow_zero=True)
+        return await self._add(base, job_id, encode_body(job.NAME, payload, options), wait, bool(options))
+
+    async def push_many(self, jobs: Iterable[Job], delay: Duration | None = None) -> list[str]:
+        """Enqueue many jobs, in order.
+
+        All are written before the first is sent, so a job that cannot be written enqueues none of them.
+
+        Returns:
+            Their ids, in order.
+        """
+        wait = 0 if delay is None else milliseconds(delay, "delay", allow_zero=True)
+        return await self._enqueue([envelope_of(job) for job in jobs], itertools.repeat(wait))
+
+    async def enqueue(
+        self, envelopes: Sequence[Envelope], *, delays_ms: Sequence[int] | None = None, once: bool = False
+    ) -> list[str]:
+        """Enqueue jobs that are written already; each id counts once while its job is not over.
+
+        Args:
+            envelopes: The jobs.
+            delays_ms: How long each waits first, in milliseconds.
+            once: Also remember each id after its job is over, until `forget_sent`, and refuse it meanwhile.
+
+        Returns:
+            For each job the id under which it stands.
+        """
+        return await self._enqueue(envelopes, itertools.repeat(0) if delays_ms is None else delays_ms, once=once)
+
+    async def push_batch(self, jobs: Iterable[Job], then: Job) -> str:
+        """Enqueue jobs of one queue, and another one for when all of them are over.
+
+        Its context has [`batch`][rustforge.jobs.JobContext]: how many jobs there were, and how many failed for good.
+
+        Args:
+            jobs: The jobs; at least one, and all of one queue.
+            then: The job at the end, of the same queue.
+
+        Returns:
+            The batch's id.
+        """
+        batch = new_id()
+        envelopes = [envelope_of(job, options={"b": batch}) for job in jobs]
+        last = envelope_of(then)
+        _require_one_queue([*envelopes, last], "a batch")
+        base = self.base_of(envelopes[0])
+        await self.client.run(BATCH, [base], [batch, len(envelopes), last.id, last.body], retry=True)
+        await self._enqueue(envelopes, itertools.repeat(0))
+        return batch
+
+    async def push_chain(self, jobs: Iterable[Job]) -> list[str]:
+        """Enqueue jobs of one queue that run one after the other, each when the one before has succeeded.
+
+        When one fails for good the others keep waiting; they go on when it was retried with success, and
+        [`let_go`][rustforge.jobs.Queue.let_go] lets them go on without.
+
+        Args:
+            jobs: The jobs, without groups of their own.
+
+        Returns:
+            Their ids; the first is also the name of the group that they form.
+        """
+        chain = new_id()
+        envelopes: list[Envelope] = []
+        for job in jobs:
+            written = envelope_of(job, job_id=None if envelopes else chain)
+            if "g" in written.options:
+                msg = f"{job.__class__.__name__} has a group of its own, so it cannot be in a chain"
+                raise InvalidArgumentError(msg)
+            written.options.update(g=chain, gh=1)
+            envelopes.append(written)
+        _require_one_queue(envelopes, "a chain")
+        return await self._enqueue(envelopes, itertools.repeat(0))
+
+    async def _enqueue(self, envelopes: Sequence[Envelope], waits: Iterable[int], *, once: bool = False) -> list[str]:
+        prepared = [
+            (self.base_of(one), one.id, self._checked(one.name, one.body), wait, bool(one.options))
+            for one, wait in zip(envelopes, waits, strict=False)
+        ]
+        return list(await asyncio.gather(*[self._add(*one, once=once) for one in prepared]))
+
+    def _checked(self, name: str, body: bytes) -> bytes:
+        if len(body) > self._max_payload:
+            msg = (
+                f"a job {name} of {len(body):,} bytes is over the queue's bound of {self._max_payload:,}; store large "
+                "data elsewhere and pass its key, or raise max_payload_bytes"
+            )
+            raise JobEncodeError(msg)
+        return body
+
+    def _add(
+        self, base: str, job_id: str, body: bytes, wait: int, special: bool, *, once: bool = False  # noqa: FBT001
+    ) -> asyncio.Future[str]:
+        """Put a job into this tick's batch of its shard."""
+        if len(body) > self._max_payload:
+            self._checked(body.partition(b"\n")[0].decode(errors="replace"), body)
+        place = f"{base}!" if once else base
+        batch = self._outgoing.get(place)
+        if batch is not None and (len(batch.ids) >= _BATCH_JOBS or batch.size > _BATCH_BYTES):
+            self._send(place)
+            batch = None
+        if batch is None:
+            batch = self._outgoing[place] = _Outgoing()
+            if self._loop is None:
+                self._loop = asyncio.get_running_loop()
+            if len(self._outgoing) == 1:
+                self._loop.call_soon(self._send_all)
+        assert self._loop is not None  # noqa: S101 - set with the first batch
+        future: asyncio.Future[str] = self._loop.create_future()
+        batch.args += (job_id, body, wait, b"1" if special else b"0")
+        batch.ids.append(job_id)
+        batch.futures.append(future)
+        batch.size += len(body)
+        return future
+
+    def _send_all(self) -> None:
+        for place in tuple(self._outgoing):
+            self._send(place)
+
+    def _send(self, place: str) -> None:
+        batch = self._outgoing.pop(place)
+        task = asyncio.get_running_loop().create_task(self._deliver(place.rstrip("!"), batch, once=place[-1] == "!"))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def _deliver(self, base: str, batch: _Outgoing, *, once: bool) -> None:
+        """Send one batch and tell its callers; sent again after a lost connection, it still counts once."""
+        sender = self._senders.get(base)
+        if sender is None:
+            sender = self._senders[base] = _Sender()
+        if sender.quiet is not None:
+            sender.quiet.cancel()
+            sender.quiet = None
+        number, settled = next(self._numbers), sender.settled
+        sender.settled = []
+        sender.busy += 1
+        sender.used = True
+        try:
+            found: list[Any] = await self.client.run(
+                ENQUEUE, [base], [self._identity, number, int(once), len(settled), *settled, *batch.args], retry=True
+            )
+        except BaseException as error:
+            for future in batch.futures:
+                if not future.done():
+                    future.set_exception(_copy(error))
+            if not isinstance(error, Exception):
+                raise
+            return
+        finally:
+            sender.busy -= 1
+            if not sender.busy:
+                sender.quiet = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._clean, base, sender)
+        sender.settled.append(number)
+        standing = batch.ids
+        if found:
+            standing = list(standing)
+            for place, other in _pairs(found):
+                standing[int(place)] = other.decode()
+        for future, job_id in zip(batch.futures, standing, strict=True):
+            if not future.done():
+                future.set_result(job_id)
+
+    def _clean(self, base: str, sender: _Sender) -> None:
+        """Forget the batches that were sent: their answers are here, so none of them comes again."""
+        sender.quiet = None
+        if not sender.busy and sender.used:
+            sender.used = False
+            sender.settled = []
+            task = asyncio.get_running_loop().create_task(self._forget_marks(base))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+
+    async def _forget_marks(self, base: str) -> None:
+        with contextlib.suppress(RedisError):  # it would go by itself within a minute
+            await self.client.unlink([f"{base}:client:{self._identity}"])
+
+    async def sent(self, queue: str = "default") -> list[str]:
+        """List the ids that `enqueue(once=True)` remembers."""
+        found: list[str] = []
+        for base in self.bases(queue):
+            found += [one.decode() for one in await self.client.call("SMEMBERS", f"{base}:sent", retry=True)]
+        return found
+
+    async def forget_sent(self, queue: str, ids: Sequence[str]) -> None:
+        """Let ids go that `enqueue(once=True)` remembers."""
+        for start in range(0, len(ids), _SLICE):
+            part = ids[start : start + _SLICE]
+            await asyncio.gather(
+                *[self.client.call("SREM", f"{base}:sent", *part, retry=True) for base in self.bases(queue)]
+            )
+
+    # -- looking -------------------------------------------------------------------------------------------------
+
+    async def names(self) -> list[str]:
+        """Find the queues that hold jobs now, whoever put them there."""
+        start, end = self._keys.jobs("x").removesuffix("x}"), "}:jobs"
+        found: set[str] = set()
+        async for keys in self.client.scan(f"{escape_glob(start)}*{escape_glob(end)}".encode()):
+            found.update(key.decode()[len(start) : -len(end)].partition("/")[0] for key in keys)
+        return sorted(found)
+
+    async def stats(self, queue: str = "default") -> QueueStats:
+        """Count the jobs of a queue, by where they stand."""
+        total: dict[str, int] = {}
+        oldest = 0.0
+        for base in self.bases(queue):
+            found: dict[str, Any] = json.loads(await self.client.run(MANAGE, [base], ["stats"], retry=True))
+            first = found.pop("oldest")
+            if first:
+                oldest = max(oldest, found["now"] / 1000 - enqueued_at(first).timestamp())
+            for name, value in found.items():
+                total[name] = total.get(name, 0) + int(value)
+        placed = sum(total[name] for name in ("ready", "delayed", "running", "dead", "quarantined", "parked"))
+        return QueueStats(
+            queue=queue,
+            ready=total["ready"],
+            delayed=total["delayed"],
+            waiting=max(0, total["jobs"] - placed),
+            running=total["running"],
+            parked=total["parked"],
+            quarantined=total["quarantined"],
+            dead=total["dead"],
+            workers=total["workers"],
+            paused=bool(total["paused"]),
+            oldest_seconds=max(0.0, oldest),
+        )
+
+    async def size(self, queue: str = "default") -> int:
+        """Count the jobs of a queue that are not finished: those that wait in any way, and those that run."""
+        return (await self.stats(queue)).size
+
+    async def peek(self, queue: str = "default", limit: int = 10) -> list[JobView]:
+        """Look at the jobs that will be claimed next, without taking them."""
+        found: list[JobView] = []
+        for level in ("high", "normal", "low"):
+            for base in self.bases(queue):
+                if len(found) < limit:
+                    ids = await self.client.call("LRANGE", f"{base}:ready:{level}", 0, limit - len(found) - 1, retry=True)
+                    found += [view for view in [await self._view(base, queue, one) for one in ids] if view is not None]
+        return found
+
+    async def show(self, job_id: str, queue: str = "default") -> JobView | None:
+        """Look at one job; `None` where the queue does not have it (any more)."""
+        for base in self.bases(queue):
+            found = await self._view(base, queue, job_id.encode())
+            if found is not None:
+                return found
+        return None
+
+    async def _view(self, base: str, queue: str, job_id: bytes) -> JobView | None:
+        body, raw = await asyncio.gather(
+            self.client.call("HGET", f"{base}:jobs", job_id, retry=True),
+            self.client.call("HGET", f"{base}:state", job_id, retry=True),
+        )
+        if body is None:
+            return None
+        state: dict[str, Any] = json.loads(raw) if raw else {}
+        name = job_id.decode()
+        try:
+            envelope = Envelope.parse(name, queue, body)
+            payload = codec.decode(envelope.payload)
+        except (JobDecodeError, codec.DecodeError):
+            envelope, payload = Envelope(name, queue, "?", body), body.decode(errors="replace")
+        return JobView(
+            id=name,
+            queue=queue,
+            name=envelope.name,
+            payload=payload,
+            options=envelope.options,
+            attempts=int(state.get("a", 0)),
+            error=state.get("e"),
+            enqueued_at=enqueued_at(name),
+        )
+
+    async def progress(self, job_id: str, queue: str = "default") -> JobProgress | None:
+        """Read how far a running job said it is; `None` where it said nothing, or is over."""
+        for base in self.bases(queue):
+            raw = await self.client.call("HGET", f"{base}:progress", job_id, retry=True)
+            if raw is not None:
+                return JobProgress(*json.loads(raw))
+        return None
+
+    @overload
+    async def result(self, job_id: str, queue: str = "default", *, type: type[T]) -> T | None: ...
+
+    @overload
+    async def result(self, job_id: str, queue: str = "default", *, type: Any = None) -> Any: ...
+
+    async def result(self, job_id: str, queue: str = "default", *, type: Any = None) -> Any:  # noqa: A002
+        """Read what a job with a `RESULT_TTL` returned.
+
+        Args:
+            job_id: The job's id.
+            queue: Its queue.
+            type: Anything that `pydantic.TypeAdapter` takes; `None` gives plain JSON.
+
+        Returns:
+            The result, or `None` where there is none: not yet, not any more, or the job keeps none.
+        """
+        for base in self.bases(queue):
+            raw = await self.client.call("GET", f"{base}:result:{job_id}", retry=True)
+            if raw is not None:
+                return codec.decode(raw, type)
+        return None
+
+    # -- steering ------------------------------------------------------------------------------------------------
+
+    async def cancel(self, job_id: str, queue: str = "default") -> bool:
+        """Take a job out, or stop it where it runs: its handler is cancelled within seconds, and it is not retried.
+
+        Returns:
+            Whether the queue had the job. A running one may still end by itself before it is stopped.
+        """
+        answers = [await self.client.run(MANAGE, [base], ["cancel", job_id], retry=True) for base in self.bases(queue)]
+        return any(answers)
+
+    async def clear(self, queue: str = "default") -> int:
+        """Remove all jobs that do not run, the delayed and waiting ones included; not the dead and quarantined.
+
+        Returns:
+            How many.
+        """
+        removed = 0
+        for base in self.bases(queue):
+            while gone := await self.client.run(MANAGE, [base], ["clear", _SLICE]):
+                removed += gone
+        return removed
+
+    async def pause(self, queue: str = "default") -> None:
+        """Let workers take nothing from a queue any more; what runs goes on, and enqueueing works."""
+        for base in self.bases(queue):
+            await self.client.run(MANAGE, [base], ["pause"], retry=True)
+
+    async def resume(self, queue: str = "default") -> None:
+        """Let workers take jobs again."""
+        for base in self.bases(queue):
+            await self.client.run(MANAGE, [base], ["resume"], retry=True)
+
+    async def let_go(self, group: str, queue: str = "default") -> bool:
+        """Give up the dead job that holds a group or chain, so that the next one has its turn.
+
+        Returns:
+            Whether a dead job held it.
+        """
+        answers = [await self.client.run(MANAGE, [base], ["let_go", group]) for base in self.bases(queue)]
+        return any(answers)
+
+    # -- dead, quarantined, parked -------------------------------------------------------------------------------
+
+    async def dead(self, queue: str = "default", limit: int = 100) -> list[DeadJob]:
+        """List failed jobs that are not in SQL yet, the oldest first."""
+        found: list[DeadJob] = []
+        for base in self.bases(queue):
+            rows = await self.client.call("ZRANGE", f"{base}:dead", 0, limit - 1, "WITHSCORES", retry=True)
+            for job_id, died in _pairs(rows):
+                body, raw = await asyncio.gather(
+                    self.client.call("HGET", f"{base}:jobs", job_id, retry=True),
+                    self.client.call("HGET", f"{base}:state", job_id, retry=True),
+                )
+                if body is None:
+                    continue
+                state: dict[str, Any] = json.loads(raw) if raw else {}
+                written = Envelope.parse(job_id.decode(), queue, body)
+                runs = sum(int(state.get(one, 0)) for one in "arx") + int(written.options.get("f", 0))
+                envelope = Envelope(written.id, queue, written.name, written.payload, {**written.options, "f": runs})
+                when = datetime.fromtimestamp(float(died) / 1000, UTC)
+                found.append(DeadJob(envelope, str(state.get("e", "")), int(state.get("a", 0)), when))
+        return found
+
+    async def bury(self, queue: str, ids: Sequence[str]) -> int:
+        """Remove dead jobs whose rows are in SQL; return how many there were."""
+        answers = [await self.client.run(MANAGE, [base], ["bury", *ids], retry=True) for base in self.bases(queue)]
+        return sum(answers)
+
+    async def quarantined(self, queue: str = "default") -> list[QuarantinedJob]:
+        """List what was set aside, with the reasons."""
+        found: list[QuarantinedJob] = []
+        for base in self.bases(queue):
+            reasons: dict[bytes, bytes] = await self.client.call("HGETALL", f"{base}:quarantine", retry=True)
+            for job_id, reason in reasons.items():
+                body = await self.client.call("HGET", f"{base}:jobs", job_id, retry=True)
+                found.append(QuarantinedJob(job_id.decode(), reason.decode(), body or b""))
+        return found
+
+    async def requeue_quarantined(self, job_id: str, queue: str = "default") -> bool:
+        """Enqueue a job in quarantine anew; return whether it was there."""
+        answers = [await self.client.run(MANAGE, [base], ["requeue", job_id]) for base in self.bases(queue)]
+        return any(answers)
+
+    async def discard_quarantined(self, job_id: str, queue: str = "default") -> bool:
+        """Throw a job in quarantine away; return whether it was there."""
+        answers = [await self.client.run(MANAGE, [base], ["discard", job_id]) for base in self.bases(queue)]
+        return any(answers)
+
+    async def parked(self, queue: str = "default") -> dict[str, int]:
+        """Count the jobs that wait for a worker that knows their name, by that name.
+
+        A name with `@` and a number is that of a payload version newer than the workers know.
+        """
+        found: dict[str, int] = {}
+        for base in self.bases(queue):
+            for name in await self.client.call("SMEMBERS", f"{base}:parked", retry=True):
+                count: int = await self.client.call("LLEN", b"%b:parked:%b" % (base.encode(), name), retry=True)
+                found[name.decode()] = found.get(name.decode(), 0) + count
+        return found
+
+    # -- life cycle ----------------------------------------------------------------------------------------------
+
+    async def aclose(self) -> None:
+        """Wait for what is being enqueued, and close the connection where this object opened it."""
+        while self._outgoing or self._calls:
+            self._send_all()
+            await asyncio.gather(*self._calls, return_exceptions=True)
+        for base, sender in self._senders.items():
+            if sender.quiet is not None:
+                sender.quiet.cancel()
+            if sender.used:
+                sender.used = False
+                await self._forget_marks(base)
+        if self.owns_client:
+            await self.client.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Return the queue."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it."""
+        await self.aclose()
+
+
+class OpeningQueue:
+    """What [`Queue.connect`][rustforge.jobs.Queue.connect] returns: `await` it, or use it with `async with`."""
+
+    def __init__(self, kind: type[Queue], url: str, options: dict[str, Any]) -> None:
+        """Remember what to open."""
+        self._kind = kind
+        self._url = url
+        self._options = options
+        self._queue: Queue | None = None
+
+    def __await__(self) -> Generator[Any, None, Queue]:
+        """Connect; the caller closes the queue."""
+        return self._open().__await__()
+
+    async def __aenter__(self) -> Queue:
+        """Connect."""
+        self._queue = await self._open()
+        return self._queue
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the queue."""
+        if self._queue is not None:
+            await self._queue.aclose()
+
+    async def _open(self) -> Queue:
+        queue = self._kind(connect(self._url), **self._options)
+        queue.owns_client = True
+        try:
+            await queue.client.open()
+        except BaseException:
+            await queue.aclose()
+            raise
+        return queue
+
+
+def _pairs(found: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """Take a flat answer two by two; RESP3 gives some as pairs already."""
+    if found and isinstance(found[0], list):
+        for first, second in found:
+            yield first, second
+    else:
+        yield from zip(found[::2], found[1::2], strict=True)
+
+
+def _require_one_queue(envelopes: Sequence[Envelope], what: str) -> None:
+    if not envelopes or len({one.queue for one in envelopes}) != 1:
+        msg = f"{what} needs at least one job, and all of its jobs in one queue"
+        raise InvalidArgumentError(msg)
+
+
+def _copy(error: BaseException) -> BaseException:
+    """Give each caller an exception of its own, so that tracebacks do not grow into each other."""
+    try:
+        twin = copy.copy(error)
+    except Exception:  # noqa: BLE001 - some exceptions cannot be copied
+        return error
+    twin.__cause__ = error.__cause__
+    return twin
