@@ -173,12 +173,7 @@ class Cron:
         self._every_hour = len(self._hours) == len(_FIELD_HOUR.values)
         self._month = (0, 0)
         self._month_days: tuple[int, ...] = ()
-        if self._date_from(date(2000, 1, 1)) is None:
-            msg = (
-                f"cron expression {self.expression!r} never fires: no day has the day of month {fields[3]!r}, the month "
-                f"{fields[4]!r} and the day of week {fields[5]!r}"
-            )
-            raise InvalidArgumentError(msg)
+        self._date_from(date(2000, 1, 1))
 
     def __str__(self) -> str:
         """Return the expression and the zone."""
@@ -268,7 +263,6 @@ class Cron:
             if found is not None:
                 return datetime.combine(day, found)
             day = self._date_from(day + timedelta(days=1))
-        assert day is not None, "the calendar repeats"  # noqa: S101 - refused when the expression was read
         return datetime.combine(day, time(self._hours[0], self._minutes[0], self._seconds[0]))
 
     def _time_from(self, first_hour: int, first_minute: int, first_second: int) -> time | None:
@@ -284,8 +278,8 @@ class Cron:
                     return time(hour, minute, self._seconds[index])
         return None
 
-    def _date_from(self, first: date) -> date | None:
-        """Find the first day that is not before the one given, or learn that there is none."""
+    def _date_from(self, first: date) -> date:
+        """Find the first day that is not before the one given."""
         for year in range(first.year, first.year + _CYCLE_YEARS + 1):
             for month in self._months:
                 if (year, month) < (first.year, first.month):
@@ -293,7 +287,8 @@ class Cron:
                 for day in self._days_of(year, month):
                     if (year, month, day) >= (first.year, first.month, first.day):
                         return date(year, month, day)
-        return None
+        msg = f"cron expression {self.expression!r} never fires: no month has such a day"
+        raise InvalidArgumentError(msg)
 
     def _days_of(self, year: int, month: int) -> tuple[int, ...]:
         """List the days of a month that match; the last month asked for is remembered."""
@@ -331,8 +326,8 @@ class _Field(NamedTuple):
         """What the error message offers."""
         last = self.values[-1]
         names = f" or {self.names[0]}-{self.names[-1]}" if self.names else ""
-        low, step = self.values[0], max(self.values[-1] // 4, 2)
-        examples = f"*, ranges ({low}-{last}), steps (*/{step}) and lists ({low},{low + 1})"
+        low = self.values[0]
+        examples = f"*, ranges ({low}-{last}), steps (*/2) and lists ({low},{low + 1})"
         return f"allowed are {low} to {last}{names}, {examples}{self.special}"
 
 
@@ -340,11 +335,13 @@ _FIELD_SECOND = _Field("second", range(60))
 _FIELD_MINUTE = _Field("minute", range(60))
 _FIELD_HOUR = _Field("hour", range(24))
 _FIELD_DAY = _Field("day of month", range(1, 32), (), ", and L for the last day")
-_FIELD_MONTH = _Field("month", range(1, 13), tuple("jan feb mar apr may jun jul aug sep oct nov dec".split()))
+_FIELD_MONTH = _Field(
+    "month", range(1, 13), ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+)
 _FIELD_WEEKDAY = _Field(
     "day of week",
     range(8),
-    tuple("sun mon tue wed thu fri sat".split()),
+    ("sun", "mon", "tue", "wed", "thu", "fri", "sat"),
     ", fri#2 for the second Friday and friL for the last one",
 )
 
@@ -407,7 +404,7 @@ def _read_part(field: _Field, part: str, expression: str) -> set[int]:
             last = _number(field, high, part, expression)
         elif slash:
             last = field.values[-1]
-    if dash and field is _FIELD_WEEKDAY and last == 0:
+    if field is _FIELD_WEEKDAY and last == 0 < first:
         last = _SUNDAY  # fri-sun
     if last < first:
         end, begin = field.values[-1], field.values[0]
