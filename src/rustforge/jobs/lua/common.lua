@@ -12,6 +12,7 @@
 --   cancel    SET of ids to be cancelled                      progress               HASH id -> JSON
 --   rate:K    the arrival time of the next job (GCRA)         result:I               what a job returned
 --   client:C  HASH of batches that a client has sent          sent                   SET of ids that may not come again
+--   suspect:E the id that epoch E runs alone, after crashes
 --   paused    there while the queue is paused                 epoch                  the newest epoch
 --   wake      changes when there is work; never stays
 local base = KEYS[1] .. ':'

@@ -1,7 +1,7 @@
 -- ARGV: epoch, how many jobs to claim, how many jobs are done that held nothing, their ids, then for each other job what
 -- became of it, its id, and two arguments:
 --   done ID result ms | retry ID delay error | snooze ID delay '' | release ID '' '' | dead ID error ''
---   quarantine ID reason '' | park ID name ''
+--   cancelled ID '' '' | quarantine ID reason '' | park ID name ''
 -- An id that this epoch does not run is fenced: nothing happens to it. Returns 0 alone where the epoch's lease was taken
 -- away, else 1, ms until the next delayed job is due (-1: none), how many ids were fenced, and for each claimed job its
 -- id, body and state.
@@ -75,6 +75,10 @@ function outcomes.dead(id, o, problem)
   call('ZADD', dead, now, id)
 end
 
+function outcomes.cancelled(id, o)
+  over(id, o, true)
+end
+
 function outcomes.quarantine(id, o, reason)
   set_aside(id, o, reason)
 end
@@ -86,6 +90,9 @@ end
 
 for index = 4 + count, #ARGV, 4 do
   local id = ARGV[index + 1]
+  if call('GET', base .. 'suspect:' .. epoch) == id then
+    call('DEL', base .. 'suspect:' .. epoch)
+  end
   if call('SREM', flight, id) == 1 then
     outcomes[ARGV[index]](id, options_of(id), ARGV[index + 2], ARGV[index + 3])
   else

@@ -6,12 +6,15 @@ local function flight_of(one)
 end
 
 -- Give back what an epoch runs: after a crash, with one recovery more, or by a worker that stops.
+-- A job that was there in two crashes runs alone from then on, and says so before (suspect): then it alone is blamed.
 local function give_back(one, counter, most)
+  local suspect = call('GET', base .. 'suspect:' .. one)
   for _, id in ipairs(call('SMEMBERS', flight_of(one))) do
     local found, o = state_of(id), options_of(id)
-    found[counter] = found[counter] + 1
+    local blamed = counter == 'x' or not suspect or suspect == id
+    found[blamed and counter or 'x'] = found[blamed and counter or 'x'] + 1
     set_state(id, found)
-    if counter == 'r' and found.r > most then
+    if counter == 'r' and blamed and found.r > most then
       set_aside(id, o, string.format('the worker was lost %d times while it ran this job', found.r))
     elseif call('SISMEMBER', cancel, id) == 1 then
       over(id, o, true)
@@ -19,7 +22,7 @@ local function give_back(one, counter, most)
       ready(id, o, true)
     end
   end
-  call('DEL', flight_of(one))
+  call('DEL', flight_of(one), base .. 'suspect:' .. one)
   call('ZREM', workers, one)
 end
 
@@ -69,6 +72,14 @@ elseif action == 'beat' then
     asked, call('SMEMBERS', base .. 'parked'),
   }
 
+elseif action == 'suspect' then
+  -- ARGV: epoch, id of the job that runs alone now.
+  answer = 0
+  if call('SISMEMBER', flight_of(epoch), ARGV[3]) == 1 then
+    call('SET', base .. 'suspect:' .. epoch, ARGV[3])
+    answer = 1
+  end
+
 elseif action == 'adopt' then
   -- ARGV: epoch, how many, parked name. The worker knows the name, so it gets the jobs itself.
   if not call('ZSCORE', workers, epoch) or call('EXISTS', base .. 'paused') == 1 then
@@ -84,14 +95,15 @@ elseif action == 'adopt' then
   answer = claimed(ids)
 
 elseif action == 'sync' then
-  -- ARGV: epoch, the ids that the worker knows of. Returns the jobs that it runs without knowing, as the answer that
-  -- brought them was lost.
+  -- ARGV: epoch, then the ids that the worker knows of, each with how often it had run before. Returns the jobs that it
+  -- has without knowing, as the answer that brought them was lost: those of other ids, and those that came again.
   local known, unknown = {}, {}
-  for index = 3, #ARGV do
-    known[ARGV[index]] = true
+  for index = 3, #ARGV, 2 do
+    known[ARGV[index]] = tonumber(ARGV[index + 1])
   end
   for _, id in ipairs(call('SMEMBERS', flight_of(epoch))) do
-    if not known[id] then
+    local found = state_of(id)
+    if known[id] ~= found.a + found.r + found.x then
       unknown[#unknown + 1] = id
     end
   end
