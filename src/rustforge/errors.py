@@ -12,6 +12,7 @@ __all__ = [
     "CacheEncodeError",
     "CacheError",
     "ConfigurationError",
+    "DatabaseError",
     "InvalidArgumentError",
     "InvalidTypeError",
     "JobDecodeError",
@@ -51,6 +52,13 @@ class InvalidArgumentError(RustforgeError, ValueError):
 
 class InvalidTypeError(InvalidArgumentError, TypeError):
     """An argument has the wrong type; the message says which types can be used."""
+
+
+class DatabaseError(RustforgeError):
+    """The SQL database cannot be opened; the one-line message names `DATABASE_URL` and the address.
+
+    What goes wrong later, within a transaction, is raised by SQLAlchemy and goes out as it is.
+    """
 
 
 class RedisError(RustforgeError):

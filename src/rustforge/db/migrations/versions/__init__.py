@@ -1,0 +1,1 @@
+"""The steps of the migrations, in the form that Alembic reads."""

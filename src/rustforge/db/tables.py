@@ -1,0 +1,102 @@
+"""Rustforge's tables, as SQLAlchemy Core metadata.
+
+Text that may hold anything (payloads, options, errors) is stored as text, not in a JSON type, so that a row is read as
+it was written and a bad one does not keep the others from being read.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, func
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Dialect
+    from sqlalchemy.sql.compiler import SQLCompiler
+
+__all__ = ["UtcDateTime", "failed_jobs", "metadata", "outbox_jobs", "utc_now"]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time that is aware of being UTC, on SQLite too, which has no type for it."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Write UTC; without its zone where the database keeps none."""
+        if value is None:
+            return None
+        moment = value.astimezone(UTC)
+        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Read UTC."""
+        del dialect
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class utc_now(FunctionElement[datetime]):  # noqa: N801 - it is written like a SQL function
+    """The database's own time while a statement runs, in a transaction that is older too."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(utc_now, "sqlite")
+def _on_sqlite(element: utc_now, compiler: SQLCompiler, **kwargs: Any) -> str:
+    del element, compiler, kwargs
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+@compiles(utc_now)
+def _elsewhere(element: utc_now, compiler: SQLCompiler, **kwargs: Any) -> str:
+    del element
+    return str(compiler.process(func.clock_timestamp(), **kwargs))
+
+
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts by itself there
+
+metadata: MetaData = MetaData()
+"""The metadata of all tables below."""
+
+outbox_jobs: Table = Table(
+    "outbox_jobs",
+    metadata,
+    Column("seq", _NUMBER, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("queue", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("delay_ms", BigInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Jobs that were pushed within a transaction and are not enqueued yet; `seq` is their order."""
+
+failed_jobs: Table = Table(
+    "failed_jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("job_name", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("group_id", Text),
+    Column("payload", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("failed_at", UtcDateTime, nullable=False),
+    Column("retried_at", UtcDateTime),
+    Index("ix_failed_jobs_failed_at", "failed_at", "id"),
+    Index("ix_failed_jobs_queue", "queue", "failed_at", "id"),
+    Index("ix_failed_jobs_job_name", "job_name", "failed_at", "id"),
+    Index("ix_failed_jobs_group_id", "group_id", "failed_at", "id"),
+)
+"""Jobs that failed for good. `retried_at` is set while a retry is under way."""
