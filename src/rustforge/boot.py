@@ -3,19 +3,55 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from rustforge.cache import Cache
-from rustforge.errors import BootError, ConfigurationError, InvalidArgumentError, RedisError
+from rustforge.errors import BootError, ConfigurationError, DatabaseError, InvalidArgumentError, RedisError
+from rustforge.jobs import Queue
 from rustforge.settings import Settings, without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Mapping
+
+    from rustforge.db import Database
 
 __all__ = ["BootContext", "boot"]
+
+
+class _LazyDatabase:
+    """The database, which costs nothing before somebody asks for it."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Remember the address."""
+        self._url = settings.database_url
+        self.chosen = "database_url" in settings.model_fields_set
+        self._made: Database | None = None
+        self._ended = False
+
+    def get(self) -> Database:
+        """Make the database at the first call. The default one is ours alone, so it gets its tables by itself."""
+        if self._made is None:
+            address = f"DATABASE_URL={without_credentials(self._url)}"
+            if self._ended:
+                msg = f"{address}: the application has ended"
+                raise DatabaseError(msg)
+            try:
+                from rustforge.db import Database  # noqa: PLC0415 - an extra
+            except ModuleNotFoundError as error:
+                msg = f"{address}: {error.name} is not installed; it comes with: pip install 'rustforge[sql]'"
+                raise DatabaseError(msg) from None
+            self._made = Database(self._url, migrate=not self.chosen)
+        return self._made
+
+    async def aclose(self) -> None:
+        """Close what was opened."""
+        self._ended = True
+        if self._made is not None:
+            await self._made.dispose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +61,41 @@ class BootContext:
     Attributes:
         settings: The settings that it was started with.
         cache: The cache at `REDIS_URL`, under `REDIS_PREFIX`.
+        queue: The job queues there, on the cache's connection.
+        extensions: What was given to `boot(extensions=...)`, for handlers of jobs.
     """
 
     settings: Settings
     cache: Cache
+    queue: Queue
+    extensions: Mapping[str, Any]
+    _database: _LazyDatabase = field(repr=False, compare=False)
+
+    @property
+    def db(self) -> Database:
+        """The database at `DATABASE_URL`.
+
+        Where the setting is not set, it is a file of Rustforge's own in the working directory, which is opened, and
+        gets its tables, when it is first used.
+
+        Raises:
+            DatabaseError: SQLAlchemy is not installed, which comes with the extra `sql`.
+        """
+        return self._database.get()
 
 
 @asynccontextmanager
-async def boot(settings: Settings | None = None) -> AsyncGenerator[BootContext]:
+async def boot(
+    settings: Settings | None = None, *, extensions: Mapping[str, Any] | None = None
+) -> AsyncGenerator[BootContext]:
     """Open everything that the settings name, and close it at the end of the block.
 
     Args:
         settings: The settings; `None` reads them from the environment and `.env`.
+        extensions: Services of the application by name, which handlers of jobs find in `ctx.extensions`.
 
     Yields:
-        The context with settings and cache.
+        The context with settings, cache, queue and database.
 
     Raises:
         BootError: Something cannot be opened. The message is one line that names the setting and the address, and
@@ -52,15 +108,7 @@ async def boot(settings: Settings | None = None) -> AsyncGenerator[BootContext]:
         ```
     """
     if settings is None:
-        try:
-            settings = Settings()
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            msg = f"{str(first['loc'][0]).upper()}: {first['msg']}"
-            raise BootError(msg) from None
-        except (OSError, UnicodeDecodeError) as error:
-            msg = f"the file .env cannot be read: {error}"
-            raise BootError(msg) from error
+        settings = _read_settings()
     address = without_credentials(settings.redis_url)
     try:
         cache = await Cache.connect(settings.redis_url, prefix=settings.redis_prefix)
@@ -70,5 +118,27 @@ async def boot(settings: Settings | None = None) -> AsyncGenerator[BootContext]:
     except (ConfigurationError, RedisError) as error:
         msg = f"REDIS_URL={address}: {error}"
         raise BootError(msg) from error
-    async with cache:
-        yield BootContext(settings, cache)
+    database = _LazyDatabase(settings)
+    async with cache, Queue(cache.client, prefix=settings.redis_prefix) as queue:
+        try:
+            if database.chosen:
+                try:
+                    await database.get().open()
+                except DatabaseError as error:
+                    raise BootError(str(error)) from error
+            yield BootContext(settings, cache, queue, MappingProxyType(dict(extensions or {})), database)
+        finally:
+            await database.aclose()
+
+
+def _read_settings() -> Settings:
+    """Read the settings from outside."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        msg = f"{str(first['loc'][0]).upper()}: {first['msg']}"
+        raise BootError(msg) from None
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"the file .env cannot be read: {error}"
+        raise BootError(msg) from error

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import text
 
 from rustforge.boot import boot
-from rustforge.errors import BootError, RedisClosedError
+from rustforge.errors import BootError, DatabaseError, RedisClosedError
 from rustforge.settings import Settings
 from tests.support.proxy import until
 from tests.support.servers import RedisServer, free_port
@@ -139,3 +142,86 @@ async def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     """A `.env` that is not text is named."""
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
     assert (await fail()).startswith("the file .env cannot be read: ")
+
+
+async def test_queue_and_extensions() -> None:
+    """The queue works on the cache's connection and prefix; extensions are what was given, and cannot be changed."""
+    given = {"mailer": object()}
+    async with boot(extensions=given) as ctx:
+        assert ctx.queue.client is ctx.cache.client
+        assert ctx.queue.prefix == ctx.cache.prefix
+        assert ctx.extensions == given
+        with pytest.raises(TypeError):
+            ctx.extensions["mailer"] = None  # type: ignore[index]
+    async with boot() as ctx:
+        assert ctx.extensions == {}
+
+
+def test_sqlalchemy_is_loaded_by_those_who_use_it() -> None:
+    """Importing the boot module, or starting without a database, loads no SQLAlchemy."""
+    program = (
+        "import asyncio, sys\nfrom rustforge.boot import boot\n"
+        "async def main():\n    async with boot():\n        assert 'sqlalchemy' not in sys.modules\n"
+        "asyncio.run(main())"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+async def test_the_default_database_is_there_when_it_is_used(tmp_path: Path) -> None:
+    """Without DATABASE_URL nothing is opened before the first use, which finds the tables ready."""
+    async with boot() as ctx:
+        assert not (tmp_path / "rustforge.db").exists()
+        async with ctx.db.transaction() as session:
+            assert await session.scalar(text("SELECT count(*) FROM failed_jobs")) == 0
+        assert ctx.db is ctx.db
+        assert (tmp_path / "rustforge.db").exists()
+    async with boot() as ctx:
+        pass
+    with pytest.raises(DatabaseError, match="has ended"):
+        _ = ctx.db
+
+
+async def test_a_database_that_was_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With DATABASE_URL it is opened at the start, and its tables are left to the application."""
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/shop.db")
+    async with boot() as ctx:
+        assert (tmp_path / "shop.db").exists()
+        async with ctx.db.reading() as session:
+            assert await session.scalar(text("SELECT count(*) FROM sqlite_master")) == 0
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("sqlite:////nowhere/a/shop.db", "DATABASE_URL=sqlite:////nowhere/a/shop.db: unable to open database file"),
+        ("oracle://host/shop", "DATABASE_URL=oracle://host/shop: the database must be SQLite ("),
+        (f"postgresql://app:{SECRET}@host:x{SECRET}/shop", "DATABASE_URL=postgresql://...: it cannot be taken apart"),
+        ("shop.db", "DATABASE_URL=shop.db: Could not parse SQLAlchemy URL"),
+    ],
+)
+async def test_a_database_that_cannot_be_opened(url: str, line: str) -> None:
+    """The line names the setting and the address without the password, and says what is wrong."""
+    assert (await fail(Settings(database_url=url))).startswith(line)
+
+
+async def test_no_database_there() -> None:
+    """A server that does not answer is named without the password."""
+    port = free_port()
+    message = await fail(Settings(database_url=f"postgresql://app:{SECRET}@127.0.0.1:{port}/shop"))
+    assert message.startswith(f"DATABASE_URL=postgresql://127.0.0.1:{port}/shop: ")
+    assert "onnect" in message
+
+
+async def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where SQLAlchemy is missing, the line says what brings it; all else works."""
+    for name in [name for name in sys.modules if name.startswith("rustforge.db")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.partition(".")[0] in {"sqlalchemy", "alembic"}]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, "sqlalchemy", None)
+    monkeypatch.setitem(sys.modules, "alembic", None)
+    assert (await fail(Settings(database_url="sqlite:///a.db"))).endswith("pip install 'rustforge[sql]'")
+    async with boot() as ctx:
+        await ctx.cache.set("a", "1")
+        with pytest.raises(DatabaseError, match=r"is not installed; it comes with: pip install 'rustforge\[sql\]'"):
+            _ = ctx.db
