@@ -12,9 +12,13 @@ from rustforge.jobs.queue import JobView as JobView
 from rustforge.jobs.queue import QuarantinedJob as QuarantinedJob
 from rustforge.jobs.queue import Queue as Queue
 from rustforge.jobs.queue import QueueStats as QueueStats
+from rustforge.jobs.registry import JobRegistry as JobRegistry
 from rustforge.jobs.retry import Abort as Abort
 from rustforge.jobs.retry import Retry as Retry
 from rustforge.jobs.retry import Snooze as Snooze
+from rustforge.jobs.worker import Middleware as Middleware
+from rustforge.jobs.worker import Worker as Worker
+from rustforge.jobs.worker import WorkerStatistics as WorkerStatistics
 
 __all__ = [
     "Abort",
@@ -23,11 +27,15 @@ __all__ = [
     "Job",
     "JobContext",
     "JobProgress",
+    "JobRegistry",
     "JobView",
+    "Middleware",
     "QuarantinedJob",
     "Queue",
     "QueueStats",
     "RateLimit",
     "Retry",
     "Snooze",
+    "Worker",
+    "WorkerStatistics",
 ]

@@ -330,9 +330,9 @@ def payload_of(job: Job) -> bytes:
 def options_of(job: Job) -> dict[str, Any]:
     """Ask a job for its group, its keys and its limits."""
     cls = job.__class__
-    if cls._plain:  # noqa: SLF001 - the module's own class
+    if cls._plain:
         return {}
-    found = dict(cls._fixed_options)  # noqa: SLF001 - the module's own class
+    found = dict(cls._fixed_options)
     group = job.group_id()
     if group is not None:
         found["g"] = require_key(group, f"group_id() of {cls.__name__}")

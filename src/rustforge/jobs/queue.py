@@ -27,13 +27,14 @@ if TYPE_CHECKING:
 
     from rustforge.types import CommandArgument, Duration
 
-__all__ = ["DeadJob", "JobProgress", "JobView", "OpeningQueue", "Queue", "QueueStats", "QuarantinedJob"]
+__all__ = ["DeadJob", "JobProgress", "JobView", "OpeningQueue", "QuarantinedJob", "Queue", "QueueStats"]
 
 T = TypeVar("T")
 
 _BATCH_JOBS = 500
 _BATCH_BYTES = 1 << 20
 _QUIET_SECONDS = 0.05
+_MANY_SETTLED = 64
 _SLICE = 500
 
 
@@ -364,7 +365,14 @@ class Queue:
         return body
 
     def _add(
-        self, base: str, job_id: str, body: bytes, wait: int, special: bool, *, once: bool = False  # noqa: FBT001
+        self,
+        base: str,
+        job_id: str,
+        body: bytes,
+        wait: int,
+        special: bool,
+        *,
+        once: bool = False,  # noqa: FBT001
     ) -> asyncio.Future[str]:
         """Put a job into this tick's batch of its shard."""
         if len(body) > self._max_payload:
@@ -407,7 +415,10 @@ class Queue:
             sender.quiet.cancel()
             sender.quiet = None
         number, settled = next(self._numbers), sender.settled
-        sender.settled = []
+        if len(settled) < _MANY_SETTLED:
+            settled = ()
+        else:
+            sender.settled = []
         sender.busy += 1
         sender.used = True
         try:
@@ -510,7 +521,9 @@ class Queue:
         for level in ("high", "normal", "low"):
             for base in self.bases(queue):
                 if len(found) < limit:
-                    ids = await self.client.call("LRANGE", f"{base}:ready:{level}", 0, limit - len(found) - 1, retry=True)
+                    ids = await self.client.call(
+                        "LRANGE", f"{base}:ready:{level}", 0, limit - len(found) - 1, retry=True
+                    )
                     found += [view for view in [await self._view(base, queue, one) for one in ids] if view is not None]
         return found
 

@@ -85,9 +85,10 @@ class Run:
 
 @dataclass(slots=True)
 class _Ended:
-    """What is to be settled: jobs that held nothing and are done, and all others."""
+    """What is to be settled: jobs that are done and held nothing, or only a group, and all others."""
 
     plain: list[str] = field(default_factory=list[str])
+    grouped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     others: list[tuple[str, str, str | int | bytes, str | int]] = field(
         default_factory=list[tuple[str, str, "str | int | bytes", "str | int"]]
     )
@@ -159,12 +160,18 @@ class Source:
     @property
     def unsettled(self) -> bool:
         """Whether there are outcomes to settle, or it is not known what Redis thinks."""
-        return bool(self._ended.plain or self._ended.others or self._in_doubt)
+        ended = self._ended
+        return bool(ended.plain or ended.grouped or ended.others or self._in_doubt)
 
     def settle_plain(self, run: Run) -> None:
         """Note that a job that held nothing is done."""
         run.over = True
         self._ended.plain.append(run.job.id)
+
+    def settle_grouped(self, run: Run, group: str) -> None:
+        """Note that a job that held only its group is done."""
+        run.over = True
+        self._ended.grouped.append((run.job.id, group))
 
     def settle(self, run: Run, outcome: Outcome, first: str | int | bytes = "", second: str | int = "") -> None:
         """Note what became of a job."""
@@ -182,8 +189,10 @@ class Source:
             return await self._find_out()
         epoch, ended = self.epoch, self._ended
         assert epoch is not None  # noqa: S101 - the worker registers first
-        plain, others = ended.plain[:_BATCH], ended.others[:_BATCH]
-        args: list[Any] = [epoch, want, len(plain), *plain]
+        plain, grouped, others = ended.plain[:_BATCH], ended.grouped[:_BATCH], ended.others[:_BATCH]
+        args: list[Any] = [epoch, want, len(plain), *plain, len(grouped)]
+        for pair in grouped:
+            args += pair
         for other in others:
             args += other
         if want and not (self._listening or self._plentiful):
@@ -201,8 +210,10 @@ class Source:
         self._in_doubt = False
         if answer[0] == 0:
             raise LeaseLost(epoch)
-        del ended.plain[: len(plain)], ended.others[: len(others)]
+        del ended.plain[: len(plain)], ended.grouped[: len(grouped)], ended.others[: len(others)]
         for job_id in plain:
+            self.runs.pop(job_id, None)
+        for job_id, _ in grouped:
             self.runs.pop(job_id, None)
         for _, job_id, _, _ in others:
             self.runs.pop(job_id, None)
@@ -227,6 +238,7 @@ class Source:
         again = {one.id for one in claimed}
         ended = self._ended
         ended.plain = [one for one in ended.plain if one not in again]
+        ended.grouped = [one for one in ended.grouped if one[0] not in again]
         ended.others = [one for one in ended.others if one[1] not in again]
         return claimed
 

@@ -41,6 +41,7 @@ _LONGEST_PAUSE = 2.0
 _FAILED_SECONDS = 60.0
 _STUBBORN_SECONDS = 5.0
 _LONGEST_ERROR = 4000
+_ONLY_A_GROUP = frozenset({"g"})
 
 
 class Middleware(Protocol):
@@ -204,7 +205,8 @@ class Worker:
 
     def stop(self) -> None:
         """Take no more jobs, let the running ones end for `shutdown_timeout`, give the others back, and return from
-        `run`. Calling it again gives them back at once."""
+        `run`. Calling it again gives them back at once.
+        """
         self._hurry = self._hurry or self._stopping
         self._stopping = True
         self._event.set()
@@ -493,10 +495,13 @@ class Worker:
                 alarm.cancel()
             if not run.over:
                 self._statistics.succeeded += 1
-                if envelope.options and not HOLDING.isdisjoint(envelope.options):
-                    self._succeed(run, envelope, result)
-                else:
+                held = HOLDING.intersection(envelope.options)
+                if not held:
                     source.settle_plain(run)
+                elif held == _ONLY_A_GROUP:
+                    source.settle_grouped(run, envelope.options["g"])
+                else:
+                    self._succeed(run, envelope, result)
                 self._event.set()
         for listener in self._listeners:
             listener(ctx, outcome, perf_counter() - started)

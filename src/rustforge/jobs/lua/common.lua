@@ -25,11 +25,14 @@ local order = { levels.h, levels.n, levels.l }
 local woken = false
 local enqueue
 
-local function clock()
-  local time = call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+local moment
+local function now() -- milliseconds since 1970, the same throughout the script
+  if not moment then
+    local time = call('TIME')
+    moment = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return moment
 end
-local now = clock()
 
 -- The options of a job: JSON behind its name in the first line of the body, which is never written again.
 local function options(body)
@@ -88,11 +91,11 @@ end
 local function pace(id, o)
   if o.r then
     local key, interval = base .. 'rate:' .. o.r[1], o.r[3] / o.r[2]
-    local arrival = math.max(tonumber(call('GET', key) or now), now)
+    local arrival = math.max(tonumber(call('GET', key) or 0), now())
     local following = arrival + interval
-    call('SET', key, string.format('%.3f', following), 'PX', math.ceil(following - now) + 1)
+    call('SET', key, string.format('%.3f', following), 'PX', math.ceil(following - now()) + 1)
     local due = following - o.r[3]
-    if due > now then
+    if due > now() then
       return delay('2', id, due)
     end
   end
@@ -110,7 +113,7 @@ end
 local stages = { ['0'] = enter, ['1'] = pace, ['2'] = take_slot }
 
 local function promote(limit)
-  local due = call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, limit)
+  local due = call('ZRANGEBYSCORE', delayed, '-inf', now(), 'LIMIT', 0, limit)
   if #due > 0 then
     call('ZREM', delayed, unpack(due))
     for _, member in ipairs(due) do
@@ -198,14 +201,14 @@ function enqueue(id, body, wait, o)
   if o.u then
     local held = call('HGET', unique, o.u)
     local holder, ending = string.match(held or '', '^(%S+) ?(%d*)$')
-    if holder and holder ~= id and (ending == '' or tonumber(ending) > now) then
+    if holder and holder ~= id and (ending == '' or tonumber(ending) > now()) then
       return holder
     end
-    call('HSET', unique, o.u, o.ul and string.format('%s %.0f', id, now + o.ul) or id)
+    call('HSET', unique, o.u, o.ul and string.format('%s %.0f', id, now() + o.ul) or id)
   end
   call('HSET', jobs, id, body)
   if wait > 0 then
-    delay('0', id, now + wait)
+    delay('0', id, now() + wait)
   else
     enter(id, o)
   end
@@ -215,7 +218,7 @@ end
 -- Milliseconds until the next delayed job is due, or -1.
 local function next_due()
   local first = call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-  return first[2] and math.max(0, math.ceil(first[2] - now)) or -1
+  return first[2] and math.max(0, math.ceil(first[2] - now())) or -1
 end
 
 -- Tell the workers that wait for work.

@@ -10,7 +10,7 @@ local known = call('HGET', marks, number)
 if known then -- it comes again, as its answer was lost on the way
   return cjson.decode(known)
 end
-local others, plain = {}, {}
+local others, ids, plain = {}, {}, {}
 for index = 5 + settled, #ARGV, 4 do
   local id, wait = ARGV[index], tonumber(ARGV[index + 2])
   local place = (index - 5 - settled) / 4
@@ -23,15 +23,26 @@ for index = 5 + settled, #ARGV, 4 do
       others[#others + 1] = place
       others[#others + 1] = standing
     end
-  elseif call('HSETNX', jobs, id, ARGV[index + 1]) == 1 then
-    plain[#plain + 1] = id
   else
-    enqueue(id, ARGV[index + 1], 0)
+    ids[#ids + 1] = id
+    plain[#plain + 1] = id
+    plain[#plain + 1] = ARGV[index + 1]
   end
 end
-for first = 1, #plain, 1000 do
-  call('RPUSH', levels.n, unpack(plain, first, math.min(first + 999, #plain)))
-  woken = true
+if #ids > 0 then
+  local fresh = true
+  for _, body in ipairs(call('HMGET', jobs, unpack(ids))) do
+    fresh = fresh and not body
+  end
+  if fresh then
+    call('HSET', jobs, unpack(plain))
+    call('RPUSH', levels.n, unpack(ids))
+    woken = true
+  else -- some of them are there already
+    for index = 1, #plain, 2 do
+      enqueue(plain[index], plain[index + 1], 0, {})
+    end
+  end
 end
 call('HSET', marks, number, cjson.encode(others))
 call('PEXPIRE', marks, 60000)

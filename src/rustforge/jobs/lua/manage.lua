@@ -75,7 +75,7 @@ elseif action == 'clear' then
   answer = #gone
 
 elseif action == 'pause' then
-  call('SET', base .. 'paused', string.format('%.0f', now))
+  call('SET', base .. 'paused', string.format('%.0f', now()))
   answer = 1
 
 elseif action == 'resume' then
@@ -134,7 +134,7 @@ elseif action == 'stats' then
       found.oldest = first
     end
   end
-  found.now = now
+  found.now = now()
   return cjson.encode(found)
 end
 wake()

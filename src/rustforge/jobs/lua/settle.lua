@@ -1,39 +1,68 @@
--- ARGV: epoch, how many jobs to claim, how many jobs are done that held nothing, their ids, then for each other job what
--- became of it, its id, and two arguments:
+-- ARGV: epoch, how many jobs to claim, how many jobs are done that held nothing, their ids, how many are done that held
+-- only a group, their ids each with its group, then for each other job what became of it, its id, and two arguments:
 --   done ID result ms | retry ID delay error | snooze ID delay '' | release ID '' '' | dead ID error ''
 --   cancelled ID '' '' | quarantine ID reason '' | park ID name ''
 -- An id that this epoch does not run is fenced: nothing happens to it. Returns 0 alone where the epoch's lease was taken
 -- away, else 1, ms until the next delayed job is due (-1: none), how many ids were fenced, and for each claimed job its
 -- id, body and state.
-local epoch, want, count = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local epoch, want = ARGV[1], tonumber(ARGV[2])
 if not call('ZSCORE', workers, epoch) then
   return { 0 }
 end
 local flight, fenced = base .. 'flight:' .. epoch, 0
+local progress, paused = base .. 'progress', base .. 'paused'
+-- In most queues at most times there is none of this, and one look tells.
+local calm = call('EXISTS', state, progress, cancel, paused, delayed, levels.h, levels.l) == 0
 
-local function drop(key, ids)
-  if call('EXISTS', key) == 1 then
-    call(key == cancel and 'SREM' or 'HDEL', key, unpack(ids))
+local function drop(ids)
+  call('SREM', flight, unpack(ids))
+  call('HDEL', jobs, unpack(ids))
+  if not calm then
+    call('HDEL', state, unpack(ids))
+    call('HDEL', progress, unpack(ids))
+    call('SREM', cancel, unpack(ids))
   end
 end
 
-if count > 0 then
-  local ids = { unpack(ARGV, 4, 3 + count) }
-  local mine = {}
-  for index, is in ipairs(call('SMISMEMBER', flight, unpack(ids))) do
-    if is == 1 then
-      mine[#mine + 1] = ids[index]
+-- Those of the ids between two places of ARGV, a step apart, that this epoch runs.
+local function owned(first, last, step)
+  local ids, mine = {}, {}
+  for index = first, last, step do
+    ids[#ids + 1] = ARGV[index]
+  end
+  if #ids > 0 then
+    for index, is in ipairs(call('SMISMEMBER', flight, unpack(ids))) do
+      if is == 1 then
+        mine[#mine + 1] = ids[index]
+      else
+        fenced = fenced + 1
+      end
     end
   end
-  fenced = count - #mine
-  if #mine > 0 then
-    call('SREM', flight, unpack(mine))
-    call('HDEL', jobs, unpack(mine))
-    drop(state, mine)
-    drop(base .. 'progress', mine)
-    drop(cancel, mine)
+  return mine
+end
+
+local at = 3
+local count = tonumber(ARGV[at])
+local mine = owned(at + 1, at + count, 1)
+if #mine > 0 then
+  drop(mine)
+end
+at = at + 1 + count
+
+count = tonumber(ARGV[at])
+mine = owned(at + 1, at + 2 * count, 2)
+if #mine > 0 then
+  local groups = {}
+  for index = at + 1, at + 2 * count, 2 do
+    groups[ARGV[index]] = ARGV[index + 1]
+  end
+  drop(mine)
+  for _, id in ipairs(mine) do
+    leave_group(id, { g = groups[id] })
   end
 end
+at = at + 1 + 2 * count
 
 local outcomes = {}
 
@@ -49,7 +78,7 @@ function outcomes.retry(id, o, wait, problem)
   found.a, found.e = found.a + 1, problem
   set_state(id, found)
   leave_slot(id, o)
-  delay('1', id, now + wait)
+  delay('1', id, now() + wait)
 end
 
 function outcomes.snooze(id, o, wait)
@@ -57,7 +86,7 @@ function outcomes.snooze(id, o, wait)
   found.x = found.x + 1
   set_state(id, found)
   leave_slot(id, o)
-  delay('1', id, now + wait)
+  delay('1', id, now() + wait)
 end
 
 function outcomes.release(id, o)
@@ -72,7 +101,7 @@ function outcomes.dead(id, o, problem)
   found.a, found.e = found.a + 1, problem
   set_state(id, found)
   leave(id, o, true)
-  call('ZADD', dead, now, id)
+  call('ZADD', dead, now(), id)
 end
 
 function outcomes.cancelled(id, o)
@@ -88,7 +117,7 @@ function outcomes.park(id, _, name)
   call('SADD', base .. 'parked', name)
 end
 
-for index = 4 + count, #ARGV, 4 do
+for index = at, #ARGV, 4 do
   local id = ARGV[index + 1]
   if call('GET', base .. 'suspect:' .. epoch) == id then
     call('DEL', base .. 'suspect:' .. epoch)
@@ -101,11 +130,15 @@ for index = 4 + count, #ARGV, 4 do
 end
 
 local answer = { 1, -1, fenced }
-if want > 0 and call('EXISTS', base .. 'paused') == 0 then
-  promote(100)
-  local cancelled = call('EXISTS', cancel) == 1
+calm = calm and not woken -- what became of the others may have left any of it
+if want > 0 and (calm or call('EXISTS', paused) == 0) then
+  local cancelled = false
+  if not calm then
+    promote(100)
+    cancelled = call('EXISTS', cancel) == 1
+  end
   local ids = {}
-  for _, list in ipairs(order) do
+  for _, list in ipairs(calm and { levels.n } or order) do
     while #ids < want do
       local popped = call('LPOP', list, want - #ids)
       if not popped then
@@ -123,7 +156,7 @@ if want > 0 and call('EXISTS', base .. 'paused') == 0 then
   if #ids > 0 then
     call('SADD', flight, unpack(ids))
     local bodies = call('HMGET', jobs, unpack(ids))
-    local states = call('EXISTS', state) == 1 and call('HMGET', state, unpack(ids)) or {}
+    local states = calm and {} or call('HMGET', state, unpack(ids))
     for index, id in ipairs(ids) do
       answer[#answer + 1] = id
       answer[#answer + 1] = bodies[index] or ''
@@ -131,6 +164,8 @@ if want > 0 and call('EXISTS', base .. 'paused') == 0 then
     end
   end
 end
-answer[2] = next_due()
+if not calm then
+  answer[2] = next_due()
+end
 wake()
 return answer

@@ -40,10 +40,10 @@ local answer
 
 if action == 'register' then
   -- ARGV: lease in ms. Returns a number greater than that of every worker before.
-  local newest = math.max(now, tonumber(call('GET', base .. 'epoch') or 0) + 1)
+  local newest = math.max(now(), tonumber(call('GET', base .. 'epoch') or 0) + 1)
   local text = string.format('%.0f', newest)
   call('SET', base .. 'epoch', text)
-  call('ZADD', workers, now + ARGV[2], text)
+  call('ZADD', workers, now() + ARGV[2], text)
   answer = text
 
 elseif action == 'beat' then
@@ -53,9 +53,9 @@ elseif action == 'beat' then
   if not call('ZSCORE', workers, epoch) then
     return { 0 }
   end
-  call('ZADD', workers, now + ARGV[3], epoch)
+  call('ZADD', workers, now() + ARGV[3], epoch)
   if ARGV[5] ~= '1' then
-    for _, one in ipairs(call('ZRANGEBYSCORE', workers, '-inf', now, 'LIMIT', 0, 10)) do
+    for _, one in ipairs(call('ZRANGEBYSCORE', workers, '-inf', now(), 'LIMIT', 0, 10)) do
       give_back(one, 'r', tonumber(ARGV[4]))
     end
   end
@@ -68,7 +68,7 @@ elseif action == 'beat' then
     end
   end
   answer = {
-    1, other and math.max(0, other - now) or -1, call('SCARD', flight_of(epoch)), next_due(), call('ZCARD', dead),
+    1, other and math.max(0, other - now()) or -1, call('SCARD', flight_of(epoch)), next_due(), call('ZCARD', dead),
     asked, call('SMEMBERS', base .. 'parked'),
   }
 
