@@ -20,6 +20,9 @@ for index = 5 + settled, #ARGV, 4 do
   elseif ARGV[index + 3] == '1' or wait > 0 then
     local standing = enqueue(id, ARGV[index + 1], wait)
     if standing ~= id then
+      if once then
+        call('SREM', base .. 'sent', id) -- it did not come in, so it may come again
+      end
       others[#others + 1] = place
       others[#others + 1] = standing
     end
