@@ -16,9 +16,9 @@ from rustforge.jobs.registry import JobRegistry as JobRegistry
 from rustforge.jobs.retry import Abort as Abort
 from rustforge.jobs.retry import Retry as Retry
 from rustforge.jobs.retry import Snooze as Snooze
-from rustforge.jobs.worker import Middleware as Middleware
+from rustforge.jobs.runner import Middleware as Middleware
+from rustforge.jobs.runner import WorkerStatistics as WorkerStatistics
 from rustforge.jobs.worker import Worker as Worker
-from rustforge.jobs.worker import WorkerStatistics as WorkerStatistics
 
 __all__ = [
     "Abort",

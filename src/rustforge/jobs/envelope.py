@@ -91,8 +91,8 @@ class Envelope:
         head, separator, payload = body.partition(b"\n")
         name, _, text = head.partition(b" ")
         try:
-            options: Any = json.loads(text) if text else {}
-            if name and separator and isinstance(options, dict):
+            options: dict[str, Any] = json.loads(text) if text else {}
+            if name and separator and type(options) is dict:
                 return cls(job_id, queue, name.decode(), payload, options)
         except ValueError:
             pass

@@ -52,7 +52,7 @@ class ConcurrencyLimit:
     def __post_init__(self) -> None:
         """Check the values."""
         require_key(self.key, "the key of a concurrency limit")
-        if isinstance(self.limit, bool) or not isinstance(self.limit, int) or self.limit < 1:
+        if type(self.limit) is not int or self.limit < 1:
             msg = f"a concurrency limit must be an int of at least 1, not {self.limit!r}"
             raise InvalidArgumentError(msg)
 
@@ -78,6 +78,6 @@ class RateLimit:
         """Check the values."""
         require_key(self.key, "the key of a rate limit")
         milliseconds(self.per, "per")
-        if isinstance(self.limit, bool) or not isinstance(self.limit, int) or self.limit < 1:
+        if type(self.limit) is not int or self.limit < 1:
             msg = f"a rate limit must be an int of at least 1, not {self.limit!r}"
             raise InvalidArgumentError(msg)

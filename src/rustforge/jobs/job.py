@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
@@ -27,8 +28,7 @@ Priority: TypeAlias = Literal["high", "normal", "low"]
 """Within a queue, every job of a higher priority is claimed first."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.:/-]{1,200}")
-_LETTERS: dict[str, str] = {"high": "h", "low": "l"}
-_QUIET = ("group_id", "unique_key", "concurrency", "rate")
+_LETTERS = {"high": "h", "normal": "", "low": "l"}
 
 
 class Pushes(Protocol):
@@ -71,26 +71,6 @@ class Job(BaseModel):
     TIMEOUT: ClassVar[float | None] = None
     RESULT_TTL: ClassVar[float | None] = None
     HOLD_GROUP: ClassVar[bool] = False
-
-    _fixed_options: ClassVar[dict[str, Any]] = {}
-    _plain: ClassVar[bool] = False
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Find out once what need not be asked of each job."""
-        super().__pydantic_init_subclass__(**kwargs)
-        if cls.PRIORITY not in {"high", "normal", "low"}:
-            msg = f"{cls.__name__}.PRIORITY must be 'high', 'normal' or 'low', not {cls.PRIORITY!r}"
-            raise ConfigurationError(msg)
-        fixed: dict[str, Any] = {}
-        if cls.VERSION != 1:
-            fixed["v"] = cls.VERSION
-        if cls.PRIORITY in _LETTERS:
-            fixed["p"] = _LETTERS[cls.PRIORITY]
-        if cls.RESULT_TTL is not None:
-            fixed["rs"] = milliseconds(cls.RESULT_TTL, "RESULT_TTL")
-        cls._fixed_options = fixed
-        cls._plain = not fixed and all(getattr(cls, name) is getattr(Job, name) for name in _QUIET)
 
     def handle(self, ctx: JobContext) -> Awaitable[Any] | Any:
         """Do the work; `async def` runs on the worker's event loop, plain `def` in a thread.
@@ -319,7 +299,6 @@ def payload_of(job: Job) -> bytes:
     Raises:
         JobEncodeError: A field cannot be written.
     """
-    require_job_class(job.__class__)
     try:
         return codec.encode(job)
     except codec.EncodeError as error:
@@ -330,9 +309,10 @@ def payload_of(job: Job) -> bytes:
 def options_of(job: Job) -> dict[str, Any]:
     """Ask a job for its group, its keys and its limits."""
     cls = job.__class__
-    if cls._plain:
+    facts = _known.get(cls) or _examine(cls)
+    if facts.plain:
         return {}
-    found = dict(cls._fixed_options)
+    found = dict(facts.options)
     group = job.group_id()
     if group is not None:
         found["g"] = require_key(group, f"group_id() of {cls.__name__}")
@@ -350,23 +330,56 @@ def options_of(job: Job) -> dict[str, Any]:
     return found
 
 
-_checked: set[type[Job]] = set()
-
-
-def require_job_class(cls: object) -> type[Job]:
+def require_job_class(cls: Any) -> type[Job]:
     """Refuse what cannot be enqueued or run.
 
     Raises:
-        ConfigurationError: It is not a class of jobs, has no `NAME`, or one with other characters than letters, digits
-            and `_.:/-`.
+        ConfigurationError: It is not a class of jobs, has no `NAME`, one with other characters than letters, digits and
+            `_.:/-`, or an unknown `PRIORITY`.
     """
-    if cls in _checked:
-        return cls  # type: ignore[return-value]
+    if cls not in _known:
+        _examine(cls)
+    checked: type[Job] = cls
+    return checked
+
+
+class _Facts(NamedTuple):
+    """What need not be asked of each job of a class.
+
+    Attributes:
+        options: Those that all of its jobs have.
+        plain: Whether there are none, and no job has others.
+    """
+
+    options: dict[str, Any]
+    plain: bool
+
+
+_known: WeakKeyDictionary[type[Job], _Facts] = WeakKeyDictionary()
+
+
+def _examine(cls: Any) -> _Facts:
+    """Check a class and find out what all of its jobs have in common."""
     if not isinstance(cls, type) or not issubclass(cls, Job):
         msg = f"a job must be a subclass of rustforge.jobs.Job, not {cls!r}"
         raise ConfigurationError(msg)
-    if not isinstance(cls.NAME, str) or not _NAME.fullmatch(cls.NAME):
-        msg = f"{cls.__name__}.NAME must have 1 to 200 letters, digits or _.:/- such as 'article.rebuild_index', not {cls.NAME!r}"
+    if not _NAME.fullmatch(cls.NAME):
+        msg = (
+            f"{cls.__name__}.NAME must have 1 to 200 letters, digits or _.:/- such as 'article.rebuild_index', "
+            f"not {cls.NAME!r}"
+        )
         raise ConfigurationError(msg)
-    _checked.add(cls)
-    return cls
+    if cls.PRIORITY not in _LETTERS:
+        msg = f"{cls.__name__}.PRIORITY must be 'high', 'normal' or 'low', not {cls.PRIORITY!r}"
+        raise ConfigurationError(msg)
+    options: dict[str, Any] = {}
+    if cls.VERSION != 1:
+        options["v"] = cls.VERSION
+    if _LETTERS[cls.PRIORITY]:
+        options["p"] = _LETTERS[cls.PRIORITY]
+    if cls.RESULT_TTL is not None:
+        options["rs"] = milliseconds(cls.RESULT_TTL, "RESULT_TTL")
+    asked = ("group_id", "unique_key", "concurrency", "rate")
+    plain = not options and all(getattr(cls, name) is getattr(Job, name) for name in asked)
+    facts = _known[cls] = _Facts(options, plain)
+    return facts

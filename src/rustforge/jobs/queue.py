@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import copy
 import itertools
 import json
-import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -15,26 +12,23 @@ from zlib import crc32
 
 from rustforge import codec
 from rustforge.clock import milliseconds
-from rustforge.errors import InvalidArgumentError, JobDecodeError, JobEncodeError, RedisError
+from rustforge.errors import InvalidArgumentError, JobDecodeError, JobEncodeError
 from rustforge.jobs.envelope import Envelope, encode_body, enqueued_at, new_id
 from rustforge.jobs.job import Job, envelope_of, options_of, payload_of
-from rustforge.jobs.scripts import BATCH, ENQUEUE, MANAGE
+from rustforge.jobs.scripts import BATCH, MANAGE
+from rustforge.jobs.sender import Sender
 from rustforge.keys import KeySpace
 from rustforge.redis import RedisClient, connect, escape_glob
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
-    from rustforge.types import CommandArgument, Duration
+    from rustforge.types import Duration
 
 __all__ = ["DeadJob", "JobProgress", "JobView", "OpeningQueue", "QuarantinedJob", "Queue", "QueueStats"]
 
 T = TypeVar("T")
 
-_BATCH_JOBS = 500
-_BATCH_BYTES = 1 << 20
-_QUIET_SECONDS = 0.05
-_MANY_SETTLED = 64
 _SLICE = 500
 
 
@@ -146,30 +140,6 @@ class JobProgress:
     note: str
 
 
-class _Outgoing:
-    """What the current tick puts into one shard: one script call."""
-
-    __slots__ = ("args", "futures", "ids", "size")
-
-    def __init__(self) -> None:
-        self.args: list[CommandArgument] = []
-        self.ids: list[str] = []
-        self.futures: list[asyncio.Future[str]] = []
-        self.size = 0
-
-
-class _Sender:
-    """Sends the batches of one shard, and remembers which of them may have to come again."""
-
-    __slots__ = ("busy", "quiet", "settled", "used")
-
-    def __init__(self) -> None:
-        self.busy = 0
-        self.settled: list[int] = []
-        self.used = False
-        self.quiet: asyncio.TimerHandle | None = None
-
-
 class Queue:
     """The queues at one Redis URL, by name.
 
@@ -197,7 +167,7 @@ class Queue:
                 within a group, not between shards. All who share the queues need the same number.
             max_payload_bytes: The largest job in bytes of JSON.
         """
-        if isinstance(shards, bool) or not isinstance(shards, int) or not 1 <= shards <= 1024:  # noqa: PLR2004
+        if type(shards) is not int or not 1 <= shards <= 1024:  # noqa: PLR2004
             msg = f"shards must be an int from 1 to 1024, not {shards!r}"
             raise InvalidArgumentError(msg)
         self.client = client
@@ -206,12 +176,7 @@ class Queue:
         self._keys = KeySpace(prefix)
         self._bases: dict[str, list[str]] = {}
         self._max_payload = max_payload_bytes
-        self._identity = secrets.token_hex(8)
-        self._numbers = itertools.count(1)
-        self._outgoing: dict[str, _Outgoing] = {}
-        self._senders: dict[str, _Sender] = {}
-        self._calls: set[asyncio.Task[None]] = set()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sender = Sender(client)
 
     @classmethod
     def connect(
@@ -275,7 +240,8 @@ class Queue:
         job_id = new_id()
         base = name[0] if len(name) == 1 else self.base_of(Envelope(job_id, job.QUEUE, job.NAME, payload, options))
         wait = 0 if delay is None else milliseconds(delay, "delay", allow_zero=True)
-        return await self._add(base, job_id, encode_body(job.NAME, payload, options), wait, bool(options))
+        body = self._checked(job.NAME, encode_body(job.NAME, payload, options))
+        return await self._sender.add(base, job_id, body, wait=wait, special=bool(options), once=False)
 
     async def push_many(self, jobs: Iterable[Job], delay: Duration | None = None) -> list[str]:
         """Enqueue many jobs, in order.
@@ -353,7 +319,12 @@ class Queue:
             (self.base_of(one), one.id, self._checked(one.name, one.body), wait, bool(one.options))
             for one, wait in zip(envelopes, waits, strict=False)
         ]
-        return list(await asyncio.gather(*[self._add(*one, once=once) for one in prepared]))
+        add = self._sender.add
+        futures = [
+            add(base, job_id, body, wait=wait, special=special, once=once)
+            for base, job_id, body, wait, special in prepared
+        ]
+        return list(await asyncio.gather(*futures))
 
     def _checked(self, name: str, body: bytes) -> bytes:
         if len(body) > self._max_payload:
@@ -363,102 +334,6 @@ class Queue:
             )
             raise JobEncodeError(msg)
         return body
-
-    def _add(
-        self,
-        base: str,
-        job_id: str,
-        body: bytes,
-        wait: int,
-        special: bool,
-        *,
-        once: bool = False,  # noqa: FBT001
-    ) -> asyncio.Future[str]:
-        """Put a job into this tick's batch of its shard."""
-        if len(body) > self._max_payload:
-            self._checked(body.partition(b"\n")[0].decode(errors="replace"), body)
-        place = f"{base}!" if once else base
-        batch = self._outgoing.get(place)
-        if batch is not None and (len(batch.ids) >= _BATCH_JOBS or batch.size > _BATCH_BYTES):
-            self._send(place)
-            batch = None
-        if batch is None:
-            batch = self._outgoing[place] = _Outgoing()
-            if self._loop is None:
-                self._loop = asyncio.get_running_loop()
-            if len(self._outgoing) == 1:
-                self._loop.call_soon(self._send_all)
-        assert self._loop is not None  # noqa: S101 - set with the first batch
-        future: asyncio.Future[str] = self._loop.create_future()
-        batch.args += (job_id, body, wait, b"1" if special else b"0")
-        batch.ids.append(job_id)
-        batch.futures.append(future)
-        batch.size += len(body)
-        return future
-
-    def _send_all(self) -> None:
-        for place in tuple(self._outgoing):
-            self._send(place)
-
-    def _send(self, place: str) -> None:
-        batch = self._outgoing.pop(place)
-        task = asyncio.get_running_loop().create_task(self._deliver(place.rstrip("!"), batch, once=place[-1] == "!"))
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
-
-    async def _deliver(self, base: str, batch: _Outgoing, *, once: bool) -> None:
-        """Send one batch and tell its callers; sent again after a lost connection, it still counts once."""
-        sender = self._senders.get(base)
-        if sender is None:
-            sender = self._senders[base] = _Sender()
-        if sender.quiet is not None:
-            sender.quiet.cancel()
-            sender.quiet = None
-        number, settled = next(self._numbers), sender.settled
-        if len(settled) < _MANY_SETTLED:
-            settled = ()
-        else:
-            sender.settled = []
-        sender.busy += 1
-        sender.used = True
-        try:
-            found: list[Any] = await self.client.run(
-                ENQUEUE, [base], [self._identity, number, int(once), len(settled), *settled, *batch.args], retry=True
-            )
-        except BaseException as error:
-            for future in batch.futures:
-                if not future.done():
-                    future.set_exception(_copy(error))
-            if not isinstance(error, Exception):
-                raise
-            return
-        finally:
-            sender.busy -= 1
-            if not sender.busy:
-                sender.quiet = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._clean, base, sender)
-        sender.settled.append(number)
-        standing = batch.ids
-        if found:
-            standing = list(standing)
-            for place, other in _pairs(found):
-                standing[int(place)] = other.decode()
-        for future, job_id in zip(batch.futures, standing, strict=True):
-            if not future.done():
-                future.set_result(job_id)
-
-    def _clean(self, base: str, sender: _Sender) -> None:
-        """Forget the batches that were sent: their answers are here, so none of them comes again."""
-        sender.quiet = None
-        if not sender.busy and sender.used:
-            sender.used = False
-            sender.settled = []
-            task = asyncio.get_running_loop().create_task(self._forget_marks(base))
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
-
-    async def _forget_marks(self, base: str) -> None:
-        with contextlib.suppress(RedisError):  # it would go by itself within a minute
-            await self.client.unlink([f"{base}:client:{self._identity}"])
 
     async def sent(self, queue: str = "default") -> list[str]:
         """List the ids that `enqueue(once=True)` remembers."""
@@ -696,15 +571,7 @@ class Queue:
 
     async def aclose(self) -> None:
         """Wait for what is being enqueued, and close the connection where this object opened it."""
-        while self._outgoing or self._calls:
-            self._send_all()
-            await asyncio.gather(*self._calls, return_exceptions=True)
-        for base, sender in self._senders.items():
-            if sender.quiet is not None:
-                sender.quiet.cancel()
-            if sender.used:
-                sender.used = False
-                await self._forget_marks(base)
+        await self._sender.aclose()
         if self.owns_client:
             await self.client.aclose()
 
@@ -755,8 +622,7 @@ class OpeningQueue:
 def _pairs(found: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
     """Take a flat answer two by two; RESP3 gives some as pairs already."""
     if found and isinstance(found[0], list):
-        for first, second in found:
-            yield first, second
+        yield from found
     else:
         yield from zip(found[::2], found[1::2], strict=True)
 
@@ -765,13 +631,3 @@ def _require_one_queue(envelopes: Sequence[Envelope], what: str) -> None:
     if not envelopes or len({one.queue for one in envelopes}) != 1:
         msg = f"{what} needs at least one job, and all of its jobs in one queue"
         raise InvalidArgumentError(msg)
-
-
-def _copy(error: BaseException) -> BaseException:
-    """Give each caller an exception of its own, so that tracebacks do not grow into each other."""
-    try:
-        twin = copy.copy(error)
-    except Exception:  # noqa: BLE001 - some exceptions cannot be copied
-        return error
-    twin.__cause__ = error.__cause__
-    return twin

@@ -74,6 +74,7 @@ class Run:
         task: What runs it, once it runs.
         why: Why the worker ended it, if it did.
         over: Whether its outcome is known, so that whatever its handler still does counts for nothing.
+        failing: Whether its handler has failed, and that is being dealt with.
     """
 
     source: Source
@@ -81,6 +82,7 @@ class Run:
     task: asyncio.Task[None] | None = None
     why: Why | None = None
     over: bool = False
+    failing: bool = False
 
 
 @dataclass(slots=True)
@@ -187,21 +189,13 @@ class Source:
         """
         if self._in_doubt:
             return await self._find_out()
-        epoch, ended = self.epoch, self._ended
-        assert epoch is not None  # noqa: S101 - the worker registers first
+        epoch, ended = self._require_epoch(), self._ended
         plain, grouped, others = ended.plain[:_BATCH], ended.grouped[:_BATCH], ended.others[:_BATCH]
         args: list[Any] = [epoch, want, len(plain), *plain, len(grouped)]
-        for pair in grouped:
-            args += pair
-        for other in others:
-            args += other
-        if want and not (self._listening or self._plentiful):
-            # Asked before the claim, so that whatever comes after the claim is heard of.
-            self._listening = True
-            listen = asyncio.ensure_future(self._client.track(self._wake_key))
-            listen.add_done_callback(self._check_listening)
-            await asyncio.sleep(0)  # where `track` is a coroutine, its command goes out before the claim
+        for part in (*grouped, *others):
+            args += part
         if want:
+            await self._listen()
             self.promising = False
         self._in_doubt = True
         answer: list[Any] = await self._client.run(SETTLE, [self.base], args)
@@ -211,14 +205,10 @@ class Source:
         if answer[0] == 0:
             raise LeaseLost(epoch)
         del ended.plain[: len(plain)], ended.grouped[: len(grouped)], ended.others[: len(others)]
-        for job_id in plain:
-            self.runs.pop(job_id, None)
-        for job_id, _ in grouped:
-            self.runs.pop(job_id, None)
-        for _, job_id, _, _ in others:
+        for job_id in (*plain, *[pair[0] for pair in grouped], *[other[1] for other in others]):
             self.runs.pop(job_id, None)
         self.fenced += answer[2]
-        claimed = [Claimed.read(*answer[index : index + 3]) for index in range(3, len(answer), 3)]
+        claimed = _read_all(answer[3:])
         if want:
             self._plentiful = len(claimed) == want
             if self._plentiful or not self._listening:
@@ -226,15 +216,23 @@ class Source:
         self._set_timer(answer[1])
         return claimed
 
+    async def _listen(self) -> None:
+        """Ask to hear of new work, before the claim, so that whatever comes after the claim is heard of."""
+        if not (self._listening or self._plentiful):
+            self._listening = True
+            listen = asyncio.ensure_future(self._client.track(self._wake_key))
+            listen.add_done_callback(self._check_listening)
+            await asyncio.sleep(0)  # where `track` is a coroutine, its command goes out before the claim
+
     async def _find_out(self) -> list[Claimed]:
         """After a lost answer: what does this worker have? What it did not know of comes as if just claimed."""
-        args: list[Any] = ["sync", self.epoch]
+        args: list[Any] = ["sync", self._require_epoch()]
         for job_id, run in self.runs.items():
             args += (job_id, run.job.runs)
         found: list[bytes] = await self._client.run(WORKER, [self.base], args, retry=True)
         self._in_doubt = False
         self.promising = True
-        claimed = [Claimed.read(*found[index : index + 3]) for index in range(0, len(found), 3)]
+        claimed = _read_all(found)
         again = {one.id for one in claimed}
         ended = self._ended
         ended.plain = [one for one in ended.plain if one not in again]
@@ -245,15 +243,25 @@ class Source:
     async def adopt(self, name: str, want: int) -> list[Claimed]:
         """Claim jobs that were parked under a name."""
         self._in_doubt = True
-        found: list[bytes] = await self._client.run(WORKER, [self.base], ["adopt", self.epoch, want, name])
+        args: list[Any] = ["adopt", self._require_epoch(), want, name]
+        found: list[bytes] = await self._client.run(WORKER, [self.base], args)
         self._in_doubt = False
-        if len(found) < 3 * want:
+        claimed = _read_all(found)
+        if len(claimed) < want:
             self.parked.discard(name)
-        return [Claimed.read(*found[index : index + 3]) for index in range(0, len(found), 3)]
+        return claimed
 
     async def suspect(self, run: Run) -> bool:
         """Say that a job runs alone now; return whether this worker still has it."""
-        return bool(await self._client.run(WORKER, [self.base], ["suspect", self.epoch, run.job.id], retry=True))
+        return bool(
+            await self._client.run(WORKER, [self.base], ["suspect", self._require_epoch(), run.job.id], retry=True)
+        )
+
+    def _require_epoch(self) -> str:
+        if self.epoch is None:
+            msg = "none"
+            raise LeaseLost(msg)
+        return self.epoch
 
     # -- what is heard -------------------------------------------------------------------------------------------
 
@@ -284,3 +292,7 @@ class Source:
 
 class LeaseLost(Exception):  # noqa: N818 - a fact that the worker acts on
     """This worker's lease was taken away."""
+
+
+def _read_all(found: list[bytes]) -> list[Claimed]:
+    return [Claimed.read(*found[index : index + 3]) for index in range(0, len(found), 3)]

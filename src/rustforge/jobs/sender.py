@@ -1,0 +1,186 @@
+"""Send jobs to Redis: all of one event-loop tick together, each batch once, however often it has to be sent.
+
+A batch has a number, under which Redis keeps its answer until the sender has it. So a batch that comes again after a
+lost answer changes nothing, even when its jobs are over by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import copy
+import itertools
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from rustforge.errors import RedisError, RedisTimeoutError
+from rustforge.jobs.scripts import ENQUEUE
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from rustforge.redis import RedisClient
+    from rustforge.types import CommandArgument
+
+__all__ = ["Sender"]
+
+_BATCH_JOBS = 500
+_BATCH_BYTES = 1 << 20
+_TRIES = 3
+_QUIET_SECONDS = 0.05
+_MANY_SETTLED = 64
+
+
+class _Batch:
+    """Jobs of one tick and one shard."""
+
+    __slots__ = ("args", "futures", "ids", "size")
+
+    def __init__(self) -> None:
+        self.args: list[CommandArgument] = []
+        self.ids: list[str] = []
+        self.futures: list[asyncio.Future[str]] = []
+        self.size = 0
+
+
+class _Shard:
+    """What was sent to one shard: how many batches are under way, and the numbers of those that are answered."""
+
+    __slots__ = ("busy", "quiet", "settled", "used")
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self.settled: list[int] = []
+        self.used = False
+        self.quiet: asyncio.TimerHandle | None = None
+
+
+class Sender:
+    """Collects the jobs of a tick and sends them."""
+
+    def __init__(self, client: RedisClient) -> None:
+        """Send over this connection."""
+        self._client = client
+        self._identity = secrets.token_hex(8)
+        self._numbers = itertools.count(1)
+        self._batches: dict[tuple[str, bool], _Batch] = {}
+        self._shards: dict[str, _Shard] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, base: str, job_id: str, body: bytes, *, wait: int, special: bool, once: bool) -> asyncio.Future[str]:
+        """Put a job into this tick's batch.
+
+        Args:
+            base: The base key of its shard.
+            job_id: Its id.
+            body: Its body.
+            wait: Milliseconds of its delay.
+            special: Whether its body has options.
+            once: Whether its id may never come again.
+
+        Returns:
+            A future of the id under which it stands.
+        """
+        place = base, once
+        loop = asyncio.get_running_loop()
+        batch = self._batches.get(place)
+        if batch is not None and (len(batch.ids) >= _BATCH_JOBS or batch.size > _BATCH_BYTES):
+            self._send(place)
+            batch = None
+        if batch is None:
+            if not self._batches:
+                loop.call_soon(self._send_all)
+            batch = self._batches[place] = _Batch()
+        future: asyncio.Future[str] = loop.create_future()
+        batch.args += (job_id, body, wait, b"1" if special else b"0")
+        batch.ids.append(job_id)
+        batch.futures.append(future)
+        batch.size += len(body)
+        return future
+
+    async def aclose(self) -> None:
+        """Wait for what is being sent, and leave nothing behind."""
+        while self._batches or self._tasks:
+            self._send_all()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for base, shard in self._shards.items():
+            if shard.quiet is not None:
+                shard.quiet.cancel()
+            if shard.used:
+                shard.used = False
+                await self._forget(base)
+
+    def _send_all(self) -> None:
+        for place in tuple(self._batches):
+            self._send(place)
+
+    def _send(self, place: tuple[str, bool]) -> None:
+        self._spawn(self._deliver(place, self._batches.pop(place)))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _deliver(self, place: tuple[str, bool], batch: _Batch) -> None:
+        """Send one batch and tell its callers."""
+        base, once = place
+        shard = self._shards.setdefault(base, _Shard())
+        if shard.quiet is not None:
+            shard.quiet.cancel()
+            shard.quiet = None
+        number = next(self._numbers)
+        settled: list[int] = []
+        if len(shard.settled) >= _MANY_SETTLED:
+            settled, shard.settled = shard.settled, settled
+        shard.busy += 1
+        shard.used = True
+        args = [self._identity, number, int(once), len(settled), *settled, *batch.args]
+        try:
+            found = await self._call(base, args)
+        except BaseException as error:
+            for future in batch.futures:
+                if not future.done():
+                    future.set_exception(_copy(error))
+            if not isinstance(error, Exception):
+                raise
+            return
+        finally:
+            shard.busy -= 1
+            if not shard.busy:
+                shard.quiet = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._clean, base, shard)
+        shard.settled.append(number)
+        for index, other in zip(found[::2], found[1::2], strict=True):
+            batch.ids[int(index)] = other.decode()
+        for future, job_id in zip(batch.futures, batch.ids, strict=True):
+            if not future.done():
+                future.set_result(job_id)
+
+    async def _call(self, base: str, args: list[CommandArgument]) -> list[Any]:
+        """Call the script; after a time-out it may have run, so it is called again under the same number."""
+        for _ in range(_TRIES - 1):
+            with contextlib.suppress(RedisTimeoutError):
+                return await self._client.run(ENQUEUE, [base], args, retry=True)  # type: ignore[no-any-return]
+        return await self._client.run(ENQUEUE, [base], args, retry=True)  # type: ignore[no-any-return]
+
+    def _clean(self, base: str, shard: _Shard) -> None:
+        """Forget the batches that were sent: their answers are here, so none of them comes again."""
+        shard.quiet = None
+        if not shard.busy and shard.used:
+            shard.used = False
+            shard.settled = []
+            self._spawn(self._forget(base))
+
+    async def _forget(self, base: str) -> None:
+        with contextlib.suppress(RedisError):  # it would go by itself within a minute
+            await self._client.unlink([f"{base}:client:{self._identity}"])
+
+
+def _copy(error: BaseException) -> BaseException:
+    """Give each caller an exception of its own, so that tracebacks do not grow into each other."""
+    try:
+        twin = copy.copy(error)
+    except Exception:  # noqa: BLE001 - some exceptions cannot be copied
+        return error
+    twin.__cause__ = error.__cause__
+    return twin
