@@ -1,4 +1,4 @@
-"""The caches that the tests work with, on every backend."""
+"""The caches and databases that the tests work with, on every backend."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from rustforge.db import Database
+from rustforge.clock import ManualClock
 from tests.support.caches import Backend
+from tests.support.jobs import Stage
+from tests.support.postgres import PostgresServer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from rustforge.cache import Cache
+    from tests.support.servers import RedisServer
 
 BACKENDS = ("memory", "redis", "cluster")
 
@@ -47,3 +53,52 @@ async def memory_cache(prefix: str) -> AsyncIterator[Cache]:
     place = Backend("memory", f"memory://{prefix}", prefix)
     yield await place.connect()
     await place.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Run one PostgreSQL for the whole session."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give an empty database on SQLite, then one on PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/shop.db"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.create_database()
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    """Open it, with Rustforge's tables."""
+    async with Database(database_url) as database:
+        await database.upgrade()
+        yield database
+
+
+@pytest.fixture(params=BACKENDS)
+async def stage(request: pytest.FixtureRequest, prefix: str) -> AsyncIterator[Stage]:
+    """Give queues and workers on one backend after the other; at the end no key of a job may be left."""
+    url, ports = _place(request.param, request)
+    stage = await Stage(request.param, url, prefix, ports).open()
+    yield stage
+    await stage.close()
+
+
+@pytest.fixture
+async def memory_stage(prefix: str) -> AsyncIterator[Stage]:
+    """Give queues and workers in this process, with a clock that the test moves."""
+    stage = await Stage("memory", f"memory://{prefix}", prefix, [], ManualClock()).open()
+    yield stage
+    await stage.close()
+
+
+@pytest.fixture
+async def redis_stage(redis_server: RedisServer, prefix: str) -> AsyncIterator[Stage]:
+    """Give queues and workers on a real server, for what memory:// cannot show."""
+    stage = await Stage("redis", redis_server.url, prefix, [redis_server.port]).open()
+    yield stage
+    await stage.close()

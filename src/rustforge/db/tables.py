@@ -77,9 +77,10 @@ outbox_jobs: Table = Table(
     Column("options", Text, nullable=False),
     Column("delay_ms", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("enqueued_at", UtcDateTime),
     sqlite_autoincrement=True,
 )
-"""Jobs that were pushed within a transaction and are not enqueued yet; `seq` is their order."""
+"""Jobs that were pushed within a transaction; `seq` is their order. Those with `enqueued_at` are about to go."""
 
 failed_jobs: Table = Table(
     "failed_jobs",
@@ -93,10 +94,10 @@ failed_jobs: Table = Table(
     Column("error", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("failed_at", UtcDateTime, nullable=False),
-    Column("retried_at", UtcDateTime),
+    Column("retry", Text),
     Index("ix_failed_jobs_failed_at", "failed_at", "id"),
     Index("ix_failed_jobs_queue", "queue", "failed_at", "id"),
     Index("ix_failed_jobs_job_name", "job_name", "failed_at", "id"),
     Index("ix_failed_jobs_group_id", "group_id", "failed_at", "id"),
 )
-"""Jobs that failed for good. `retried_at` is set while a retry is under way."""
+"""Jobs that failed for good. `retry` is `begun` while a retry is under way, and `done` when the row is about to go."""

@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("options", sa.Text(), nullable=False),
         sa.Column("delay_ms", sa.BigInteger(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("enqueued_at", UtcDateTime(), nullable=True),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -44,7 +45,7 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("failed_at", UtcDateTime(), nullable=False),
-        sa.Column("retried_at", UtcDateTime(), nullable=True),
+        sa.Column("retry", sa.Text(), nullable=True),
     )
     op.create_index("ix_failed_jobs_failed_at", "failed_jobs", ["failed_at", "id"])
     op.create_index("ix_failed_jobs_queue", "failed_jobs", ["queue", "failed_at", "id"])
