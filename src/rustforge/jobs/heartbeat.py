@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Heartbeat"]
 
 _logger = logging.getLogger(__name__)
+_BEATS = 3  # in the time of a lease
 _AFTER_THE_END = 0.02
 _JOIN_SECONDS = 5.0
 
@@ -101,7 +102,7 @@ class Heartbeat:
             await client.aclose()
 
     async def _beat(self, client: RedisClient, stop: asyncio.Event) -> None:
-        interval = self._lease / 4
+        interval = self._lease / _BEATS
         pause = 0.0
         in_loop = asyncio.get_running_loop() is self._loop
         while True:
@@ -123,7 +124,7 @@ class Heartbeat:
         alive = self._alive.setdefault(key, began)
         lease_ms = int(self._lease * 1000)
         try:
-            async with asyncio.timeout(self._lease / 4):
+            async with asyncio.timeout(self._lease / _BEATS):
                 answer: list[Any] = await client.run(
                     WORKER, [base], ["beat", epoch, lease_ms, self._max_recoveries, int(late)], retry=True
                 )

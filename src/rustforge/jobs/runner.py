@@ -207,7 +207,7 @@ class Runner:
     async def _in_thread(self, handle: Callable[[JobContext], Any], ctx: JobContext) -> Any:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._concurrency, "rustforge-job")
-        call = functools.partial(copy_context().run, handle, ctx)
+        call: Callable[[], Any] = functools.partial(copy_context().run, handle, ctx)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     def _set_alarm(self, run: Run, cls: type[Job]) -> asyncio.TimerHandle | None:

@@ -106,7 +106,6 @@ class Source:
         runs: The jobs that it has, by id; those that ended but are not settled are in it too.
         promising: Whether there may be something to claim.
         parked: The parked names that this worker can run.
-        dead: How many dead jobs are not in SQL.
     """
 
     def __init__(self, client: RedisClient, queue: str, base: str, poke: Callable[[], None]) -> None:
@@ -117,7 +116,6 @@ class Source:
         self.runs: dict[str, Run] = {}
         self.promising: bool = True
         self.parked: set[str] = set()
-        self.dead: int = 0
         self.fenced: int = 0
         self._client = client
         self._poke = poke
@@ -213,7 +211,7 @@ class Source:
             self._plentiful = len(claimed) == want
             if self._plentiful or not self._listening:
                 self.promising = True
-        self._set_timer(answer[1])
+        self.look_again_in(answer[1])
         return claimed
 
     async def _listen(self) -> None:
@@ -280,8 +278,8 @@ class Source:
         if listen.cancelled() or listen.exception() is not None:
             self._listening = False
 
-    def _set_timer(self, due_ms: int) -> None:
-        """Look again when the next delayed job is due."""
+    def look_again_in(self, due_ms: int) -> None:
+        """Look again when the next delayed job is due; -1 for never."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -56,7 +56,7 @@ class Worker:
             ctx: Gives the queue, and the services that handlers find in their context.
             queues: The queues' names; the first one's jobs are all taken before the next one's.
             concurrency: How many jobs run at the same time.
-            lease: How long the worker may be silent before others take over its jobs; it is renewed every quarter of
+            lease: How long the worker may be silent before others take over its jobs; it is renewed every third of
                 this, by a thread of its own. Seconds as a number, or a `timedelta`.
             max_recoveries: How often a job may be there when its worker is lost; after that it goes to quarantine. A
                 job that was there twice runs alone.
@@ -188,20 +188,25 @@ class Worker:
             await self._shut_down()
 
     async def _shut_down(self) -> None:
-        """Whatever happens, no task and no thread stays, and the leases are given back."""
+        """Whatever happened, settle what ended, give back the rest and the leases, and leave no task and no thread."""
         assert self._heart is not None  # noqa: S101 - made before
-        for task in tuple(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=_STUBBORN_SECONDS)
-        await self._heart.stop()
         for source in self._sources:
             for run in source.runs.values():
-                run.over = True
+                if not run.over and run.task is not None:
+                    run.why = "release"
+                    run.task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_STUBBORN_SECONDS)
+        for source in self._sources:
             try:
+                while source.unsettled and source.epoch is not None:
+                    await source.exchange(0)
                 await source.leave()
-            except RedisError as error:
-                _logger.warning("The lease on %s could not be given back: %s", source.base, error)
+            except (LeaseLost, RedisError) as error:
+                _logger.warning("Redis could not be told what became of the last jobs of %s: %s", source.base, error)
+            for run in source.runs.values():
+                run.over = True
+        await self._heart.stop()
         await self._letters.aclose()
         self._runner.close()
 
@@ -294,21 +299,6 @@ class Worker:
                 break
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._event.wait(), left)
-        for source in self._sources:
-            for run in source.runs.values():
-                if not run.over and run.task is not None:
-                    run.why = "release"
-                    run.task.cancel()
-        tasks = [task for task in self._tasks if not task.done()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=_STUBBORN_SECONDS)
-        for source in self._sources:
-            while source.unsettled and source.epoch is not None:
-                try:
-                    await source.exchange(0)
-                except (LeaseLost, RedisError) as error:
-                    _logger.warning("What became of the last jobs could not be told: %s", error)
-                    break
 
     # -- what is heard -------------------------------------------------------------------------------------------
 
@@ -329,8 +319,10 @@ class Worker:
             source.parked = {name.decode() for name in answer[6] if self._registry.knows(name.decode())}
             if answer[4]:
                 self._letters.record_soon()
-            if not self._stopping:
+            if not self._stopping and (answer[2] or answer[3] == 0 or source.parked):
                 source.look_again()
+            elif answer[3] > 0:
+                source.look_again_in(answer[3])
 
     def _lose_epoch(self, epoch: str) -> None:
         for source in self._sources:

@@ -146,17 +146,8 @@ local function leave_group(id, o)
   end
 end
 
-local function leave(id, o, failed)
-  leave_slot(id, o)
-  if not (failed and o.gh) then
-    leave_group(id, o)
-  end
-  if o.u then
-    local holder = call('HGET', unique, o.u)
-    if holder and string.match(holder, '^%S+') == id then
-      call('HDEL', unique, o.u)
-    end
-  end
+-- One job of a batch is over; the last one brings the job at its end.
+local function count_off(o, failed)
   local batch = o.b and base .. 'batch:' .. o.b
   if batch and call('EXISTS', batch) == 1 then
     if failed then
@@ -169,6 +160,20 @@ local function leave(id, o, failed)
       set_state(last[1], { a = 0, r = 0, x = 0, b = { tonumber(last[3]), tonumber(last[4]) } })
     end
   end
+end
+
+local function leave(id, o, failed)
+  leave_slot(id, o)
+  if not (failed and o.gh) then
+    leave_group(id, o)
+  end
+  if o.u then
+    local holder = call('HGET', unique, o.u)
+    if holder and string.match(holder, '^%S+') == id then
+      call('HDEL', unique, o.u)
+    end
+  end
+  count_off(o, failed)
 end
 
 local function remove(id)
@@ -202,6 +207,7 @@ function enqueue(id, body, wait, o)
     local held = call('HGET', unique, o.u)
     local holder, ending = string.match(held or '', '^(%S+) ?(%d*)$')
     if holder and holder ~= id and (ending == '' or tonumber(ending) > now()) then
+      count_off(o, false)
       return holder
     end
     call('HSET', unique, o.u, o.ul and string.format('%s %.0f', id, now() + o.ul) or id)

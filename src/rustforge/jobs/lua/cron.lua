@@ -9,10 +9,10 @@ local before = last
 if known and known > (last or -1) then
   last = known -- the server has forgotten, as after a failover
 end
-last = last or now -- a new entry begins now
-if instant and instant > last and instant <= now then
+last = last or now() -- a new entry begins now
+if instant and instant > last and instant <= now() then
   last = instant
-  if ARGV[6] ~= '' and now - instant <= (tonumber(ARGV[4]) or now) then
+  if ARGV[6] ~= '' and now() - instant <= (tonumber(ARGV[4]) or now()) then
     standing = enqueue(ARGV[5], ARGV[6], 0)
   end
 end
@@ -23,4 +23,4 @@ if call('PTTL', entries) < 17280000000 then
   call('PEXPIRE', entries, 34560000000) -- 400 days after the last scheduler is gone, nothing is left of it
 end
 wake()
-return { now, last, standing }
+return { now(), last, standing }

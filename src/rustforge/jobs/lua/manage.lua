@@ -61,11 +61,19 @@ elseif action == 'clear' then
       call('SREM', base .. 'parked', name)
     end
   end
-  if #gone == 0 and call('EXISTS', heads) == 1 then -- what waits behind a running job
+  if #gone == 0 then -- what waits behind others that stay: running, parked, held
     for _, id in ipairs(call('HVALS', heads)) do
       local o = options_of(id)
       if o.g and #gone < most then
         take(call('LPOP', base .. 'group:' .. o.g, most - #gone))
+      end
+    end
+    for _, epoch in ipairs(call('ZRANGE', workers, 0, -1)) do
+      for _, id in ipairs(call('SMEMBERS', base .. 'flight:' .. epoch)) do
+        local o = options_of(id)
+        if o.c and #gone < most then
+          take(call('LPOP', base .. 'lane:' .. o.c[1], most - #gone))
+        end
       end
     end
   end

@@ -164,7 +164,7 @@ if want > 0 and (calm or call('EXISTS', paused) == 0) then
     end
   end
 end
-if not calm then
+if not calm and call('EXISTS', paused) == 0 then
   answer[2] = next_due()
 end
 wake()

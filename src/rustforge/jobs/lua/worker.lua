@@ -48,29 +48,41 @@ if action == 'register' then
 
 elseif action == 'beat' then
   -- ARGV: epoch, lease in ms, recoveries at most, '1' where nobody is to be reaped now. Returns 0 alone where the lease
-  -- was taken away, else 1, ms until the lease of another worker ends (-1: none), how many jobs this one runs, ms until
-  -- the next delayed job, how many jobs are dead and not in SQL, then the ids to be cancelled, and the parked names.
+  -- was taken away, else 1, ms until the lease of another worker ends (-1: none), '1' where there is work to claim, ms
+  -- until the next delayed job, how many jobs are dead and not in SQL, the ids to be cancelled, and the parked names.
+  local lease, nearest = tonumber(ARGV[3]), -1
   if not call('ZSCORE', workers, epoch) then
     return { 0 }
   end
-  call('ZADD', workers, now() + ARGV[3], epoch)
-  if ARGV[5] ~= '1' then
-    for _, one in ipairs(call('ZRANGEBYSCORE', workers, '-inf', now(), 'LIMIT', 0, 10)) do
-      give_back(one, 'r', tonumber(ARGV[4]))
+  call('ZADD', workers, now() + lease, epoch)
+  local all = call('ZRANGE', workers, 0, -1, 'WITHSCORES')
+  for index = 1, #all, 2 do
+    local one, left = all[index], all[index + 1] - now()
+    if one ~= epoch then
+      if left > 10 * lease then -- the server's clock went back: nobody may be away for longer than that
+        left = lease
+        call('ZADD', workers, now() + lease, one)
+      end
+      if left > 0 then
+        nearest = nearest < 0 and left or math.min(nearest, left)
+      elseif ARGV[5] ~= '1' then
+        give_back(one, 'r', tonumber(ARGV[4]))
+      end
     end
   end
-  local first = call('ZRANGE', workers, 0, 1, 'WITHSCORES')
-  local other = first[1] == epoch and first[4] or (first[1] ~= epoch and first[2])
-  local asked = {}
-  for _, id in ipairs(call('SMEMBERS', cancel)) do
-    if call('SISMEMBER', flight_of(epoch), id) == 1 then
-      asked[#asked + 1] = id
+  answer = { 1, nearest, 0, -1, 0, {}, {} }
+  local parked = base .. 'parked'
+  if call('EXISTS', cancel, parked, dead, delayed, unpack(order)) > 0 then
+    answer[3] = call('EXISTS', unpack(order)) > 0 and call('EXISTS', base .. 'paused') == 0 and 1 or 0
+    answer[4] = next_due()
+    answer[5] = call('ZCARD', dead)
+    for _, id in ipairs(call('SMEMBERS', cancel)) do
+      if call('SISMEMBER', flight_of(epoch), id) == 1 then
+        answer[6][#answer[6] + 1] = id
+      end
     end
+    answer[7] = call('SMEMBERS', parked)
   end
-  answer = {
-    1, other and math.max(0, other - now()) or -1, call('SCARD', flight_of(epoch)), next_due(), call('ZCARD', dead),
-    asked, call('SMEMBERS', base .. 'parked'),
-  }
 
 elseif action == 'suspect' then
   -- ARGV: epoch, id of the job that runs alone now.
