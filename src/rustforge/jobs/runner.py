@@ -187,6 +187,7 @@ class Runner:
             attempt=claimed.attempts,
             fence=1 + claimed.runs + (options.get("f", 0) if options else 0),
             batch=claimed.batch,
+            traceparent=options.get("t") if options else None,
             progress=self._progress,
         )
         return _Ready(known, job, ctx, options)
