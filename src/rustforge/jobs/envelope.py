@@ -23,6 +23,13 @@ __all__ = ["HOLDING", "Envelope", "enqueued_at", "new_id"]
 HOLDING = frozenset({"g", "u", "c", "b", "rs"})
 """The options for which something must be done when the job is over."""
 
+_KINDS: dict[str, list[type]] = {
+    **dict.fromkeys(("p", "g", "u", "b", "t"), [str]),
+    **dict.fromkeys(("v", "gh", "ul", "rs", "f"), [int]),
+    "c": [str, int],
+    "r": [str, int, int],
+}
+
 _counter = itertools.count()
 _process = ""
 
@@ -92,12 +99,24 @@ class Envelope:
         name, _, text = head.partition(b" ")
         try:
             options: dict[str, Any] = json.loads(text) if text else {}
-            if name and separator and type(options) is dict:
+            if name and separator and type(options) is dict and (not options or _are_sound(options)):
                 return cls(job_id, queue, name.decode(), payload, options)
-        except ValueError:
+        except (ValueError, RecursionError):
             pass
         msg = f"the body of job {job_id} in queue {queue} is not one that Rustforge wrote"
         raise JobDecodeError(msg)
+
+
+def _are_sound(options: dict[str, Any]) -> bool:
+    """Tell whether what scripts and workers go by is of the right kind."""
+    for key, value in options.items():
+        kinds = _KINDS.get(key)
+        if kinds is None:
+            continue
+        values = value if len(kinds) > 1 else [value]
+        if type(values) is not list or [type(one) for one in values] != kinds:
+            return False
+    return True
 
 
 def encode_body(name: str, payload: bytes, options: dict[str, Any]) -> bytes:

@@ -25,7 +25,7 @@ def require_key(value: object, what: str) -> str:
     """Check a group or key that a job gives.
 
     Raises:
-        InvalidArgumentError: It is empty, or longer than 512 characters.
+        InvalidArgumentError: It is empty, longer than 512 characters, or cannot be written as UTF-8.
         InvalidTypeError: It is not a string.
     """
     if not isinstance(value, str):
@@ -34,6 +34,11 @@ def require_key(value: object, what: str) -> str:
     if not 0 < len(value) <= _LONGEST:
         msg = f"{what} must have 1 to {_LONGEST} characters, not {len(value)}"
         raise InvalidArgumentError(msg)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        msg = f"{what} {value!r} cannot be written as UTF-8: {error.reason}"
+        raise InvalidArgumentError(msg) from error
     return value
 
 

@@ -337,7 +337,7 @@ def require_job_class(cls: Any) -> type[Job]:
         ConfigurationError: It is not a class of jobs, has no `NAME`, one with other characters than letters, digits and
             `_.:/-`, or an unknown `PRIORITY`.
     """
-    if cls not in _known:
+    if not isinstance(cls, type) or cls not in _known:
         _examine(cls)
     checked: type[Job] = cls
     return checked
@@ -363,7 +363,7 @@ def _examine(cls: Any) -> _Facts:
     if not isinstance(cls, type) or not issubclass(cls, Job):
         msg = f"a job must be a subclass of rustforge.jobs.Job, not {cls!r}"
         raise ConfigurationError(msg)
-    if not _NAME.fullmatch(cls.NAME):
+    if not isinstance(cls.NAME, str) or not _NAME.fullmatch(cls.NAME):
         msg = (
             f"{cls.__name__}.NAME must have 1 to 200 letters, digits or _.:/- such as 'article.rebuild_index', "
             f"not {cls.NAME!r}"

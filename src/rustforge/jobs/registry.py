@@ -106,7 +106,7 @@ class JobRegistry:
         """Tell whether a parked name, perhaps with `@` and a version, can be run here."""
         name, _, version = parked.partition("@")
         known = self._known.get(name)
-        return known is not None and (not version or int(version) <= known.cls.VERSION)
+        return known is not None and (not version or (version.isdecimal() and int(version) <= known.cls.VERSION))
 
     def __iter__(self) -> Iterator[type[Job]]:
         """Give the classes."""
