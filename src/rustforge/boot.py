@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 __all__ = ["BootContext", "boot"]
 
 
-class _LazyDatabase:
+class LazyDatabase:
     """The database, which costs nothing before somebody asks for it."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Remember the address."""
-        self._url = settings.database_url
-        self.chosen = "database_url" in settings.model_fields_set
+    def __init__(self, url: str, *, migrate: bool) -> None:
+        """Remember the address, and whether the tables are to be made there."""
+        self._url = url
+        self._migrate = migrate
         self._made: Database | None = None
         self._ended = False
 
@@ -44,7 +44,7 @@ class _LazyDatabase:
             except ModuleNotFoundError as error:
                 msg = f"{address}: {error.name} is not installed; it comes with: pip install 'rustforge[sql]'"
                 raise DatabaseError(msg) from None
-            self._made = Database(self._url, migrate=not self.chosen)
+            self._made = Database(self._url, migrate=self._migrate)
         return self._made
 
     async def aclose(self) -> None:
@@ -69,7 +69,7 @@ class BootContext:
     cache: Cache
     queue: Queue
     extensions: Mapping[str, Any]
-    _database: _LazyDatabase = field(repr=False, compare=False)
+    _database: LazyDatabase = field(repr=False, compare=False)
 
     @property
     def db(self) -> Database:
@@ -118,10 +118,11 @@ async def boot(
     except (ConfigurationError, RedisError) as error:
         msg = f"REDIS_URL={address}: {error}"
         raise BootError(msg) from error
-    database = _LazyDatabase(settings)
+    chosen = "database_url" in settings.model_fields_set
+    database = LazyDatabase(settings.database_url, migrate=not chosen)
     async with cache, Queue(cache.client, prefix=settings.redis_prefix) as queue:
         try:
-            if database.chosen:
+            if chosen:
                 try:
                     await database.get().open()
                 except DatabaseError as error:

@@ -18,10 +18,13 @@ from typing import Any
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.errors import JobDecodeError
 
-__all__ = ["HOLDING", "Envelope", "enqueued_at", "new_id"]
+__all__ = ["HOLDING", "INERT", "Envelope", "enqueued_at", "new_id"]
 
 HOLDING = frozenset({"g", "u", "c", "b", "rs"})
 """The options for which something must be done when the job is over."""
+
+INERT = frozenset({"t", "v"})
+"""The options that the scripts do not look at, so that a job with no others goes the short way."""
 
 _KINDS: dict[str, list[type]] = {
     **dict.fromkeys(("p", "g", "u", "b", "t"), [str]),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rustforge.types import Duration
 
-__all__ = ["Job", "JobContext", "Priority", "WorkerContext", "envelope_of", "require_job_class"]
+__all__ = ["Job", "JobContext", "Priority", "WorkerContext", "envelope_of", "on_enqueue", "require_job_class"]
 
 Priority: TypeAlias = Literal["high", "normal", "low"]
 """Within a queue, every job of a higher priority is claimed first."""
@@ -193,9 +193,22 @@ class JobContext:
             with what the handler stores (`UPDATE ... SET fence = :fence WHERE fence < :fence`), and a run that was
             given up and still goes on cannot overwrite the work of a later one.
         batch: For the job at the end of a batch, how many jobs it had and how many of them failed for good.
+        traceparent: The trace in which it was enqueued, as W3C's header of that name says it; see
+            [`trace_jobs`][rustforge.jobs.tracing.trace_jobs].
     """
 
-    __slots__ = ("_logger", "_progress", "_services", "attempt", "batch", "fence", "job_id", "job_name", "queue_name")
+    __slots__ = (
+        "_logger",
+        "_progress",
+        "_services",
+        "attempt",
+        "batch",
+        "fence",
+        "job_id",
+        "job_name",
+        "queue_name",
+        "traceparent",
+    )
 
     def __init__(
         self,
@@ -207,6 +220,7 @@ class JobContext:
         attempt: int = 0,
         fence: int = 1,
         batch: tuple[int, int] | None = None,
+        traceparent: str | None = None,
         progress: Callable[[str, str, float, float | None, str], Awaitable[None]] | None = None,
     ) -> None:
         """Say which run this is; a worker does so, and `rustforge.testing` for tests."""
@@ -219,6 +233,7 @@ class JobContext:
         self.attempt: int = attempt
         self.fence: int = fence
         self.batch: tuple[int, int] | None = batch
+        self.traceparent: str | None = traceparent
 
     @property
     def settings(self) -> Any:
@@ -275,19 +290,38 @@ class JobContext:
             await self._progress(self.queue_name, self.job_id, done, total, note)
 
 
-def envelope_of(job: Job, *, job_id: str | None = None, options: dict[str, Any] | None = None) -> Envelope:
+_hooks: list[Callable[[Job], dict[str, Any]]] = []
+
+
+def on_enqueue(hook: Callable[[Job], dict[str, Any]]) -> Callable[[], None]:
+    """Add options to every job that this process enqueues from now on, by whatever way; tracing does so.
+
+    Args:
+        hook: Called with the job. It returns options for its envelope, and none in most cases.
+
+    Returns:
+        A function that takes the hook away.
+    """
+    _hooks.append(hook)
+    return lambda: _hooks.remove(hook) if hook in _hooks else None
+
+
+def envelope_of(
+    job: Job, *, job_id: str | None = None, options: dict[str, Any] | None = None, hooked: bool = True
+) -> Envelope:
     """Write a job for its way.
 
     Args:
         job: The job.
         job_id: Its id; `None` makes one.
         options: Options beside those that the job itself gives.
+        hooked: Whether it will be enqueued, so that the hooks of `on_enqueue` are asked.
 
     Raises:
         JobEncodeError: The job is not JSON, or has no usable name.
     """
     cls = job.__class__
-    own = options_of(job)
+    own = options_of(job) if hooked else _own_options(job)
     if options:
         own = {**own, **options}
     return Envelope(job_id or new_id(), cls.QUEUE, cls.NAME, payload_of(job), own)
@@ -307,7 +341,14 @@ def payload_of(job: Job) -> bytes:
 
 
 def options_of(job: Job) -> dict[str, Any]:
-    """Ask a job for its group, its keys and its limits."""
+    """Ask a job for its group, its keys and its limits, and the hooks for what they add."""
+    found = _own_options(job)
+    for hook in _hooks:
+        found |= hook(job)
+    return found
+
+
+def _own_options(job: Job) -> dict[str, Any]:
     cls = job.__class__
     facts = _known.get(cls) or _examine(cls)
     if facts.plain:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from zlib import crc32
 from rustforge import codec
 from rustforge.clock import milliseconds
 from rustforge.errors import InvalidArgumentError, JobDecodeError, JobEncodeError
-from rustforge.jobs.envelope import Envelope, encode_body, enqueued_at, new_id
+from rustforge.jobs.envelope import INERT, Envelope, encode_body, enqueued_at, new_id
+from rustforge.jobs.fake import FAKED, FakeQueue
 from rustforge.jobs.job import Job, envelope_of, options_of, payload_of
 from rustforge.jobs.scripts import BATCH, MANAGE
 from rustforge.jobs.sender import Sender
@@ -241,7 +243,7 @@ class Queue:
         base = name[0] if len(name) == 1 else self.base_of(Envelope(job_id, job.QUEUE, job.NAME, payload, options))
         wait = 0 if delay is None else milliseconds(delay, "delay", allow_zero=True)
         body = self._checked(job.NAME, encode_body(job.NAME, payload, options))
-        return await self._sender.add(base, job_id, body, wait=wait, special=bool(options), once=False)
+        return await self._sender.add(base, job_id, body, wait=wait, special=not INERT.issuperset(options), once=False)
 
     async def push_many(self, jobs: Iterable[Job], delay: Duration | None = None) -> list[str]:
         """Enqueue many jobs, in order.
@@ -316,7 +318,7 @@ class Queue:
 
     async def _enqueue(self, envelopes: Sequence[Envelope], waits: Iterable[int], *, once: bool = False) -> list[str]:
         prepared = [
-            (self.base_of(one), one.id, self._checked(one.name, one.body), wait, bool(one.options))
+            (self.base_of(one), one.id, self._checked(one.name, one.body), wait, not INERT.issuperset(one.options))
             for one, wait in zip(envelopes, waits, strict=False)
         ]
         add = self._sender.add
@@ -568,6 +570,31 @@ class Queue:
         return found
 
     # -- life cycle ----------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def fake(self) -> Generator[FakeQueue]:
+        """Within the block, keep what is pushed and enqueue nothing, whoever pushes through this object.
+
+        What is already in the queues stays, and can be looked at. The instants of a `Scheduler` are enqueued in truth.
+
+        Yields:
+            The fake, to ask what was pushed.
+
+        Example:
+            ```python
+            with ctx.queue.fake() as fake:
+                await place_order(ctx)
+            fake.assert_pushed(SendReceipt, times=1)
+            ```
+        """
+        fake, before = FakeQueue(), {name: vars(self)[name] for name in FAKED if name in vars(self)}
+        vars(self).update({name: getattr(fake, name) for name in FAKED})
+        try:
+            yield fake
+        finally:
+            for name in FAKED:
+                del vars(self)[name]
+            vars(self).update(before)
 
     async def aclose(self) -> None:
         """Wait for what is being enqueued, and close the connection where this object opened it."""

@@ -91,7 +91,7 @@ class Entry:
         self._job = _job_of(job)
         self._make = cast("Callable[[datetime], Job | Awaitable[Job]]", job)
         if self._job is not None:
-            self._shard = envelope_of(self._job)
+            self._shard = envelope_of(self._job, hooked=False)
         elif callable(job):
             name = getattr(job, "__qualname__", type(job).__qualname__)
             self._shard = Envelope("", _queue_of(self._make), f"{job.__module__}.{name}", b"")
