@@ -32,6 +32,9 @@ class Child:
     What it prints comes as lines; what is sent to it, it reads as lines.
     """
 
+    _new_session = False
+    """Whether it leads a group of processes, so that all that it starts can be ended with it."""
+
     def __init__(self, topic: str, **options: Any) -> None:
         """Prepare it; the options are those of the topic's `work`."""
         self._command = [sys.executable, "-m", "benchmarks.children", topic, json.dumps(options)]
@@ -44,7 +47,13 @@ class Child:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed at the exit
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=self._log, limit=_LONGEST_LINE
+            *self._command,
+            cwd=ROOT,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=self._log,
+            limit=_LONGEST_LINE,
+            start_new_session=self._new_session,
         )
         return self
 

@@ -1,0 +1,1 @@
+"""Job queues measured side by side: Rustforge, and its peers, each in an environment of its own."""

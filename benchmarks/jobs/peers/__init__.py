@@ -1,0 +1,116 @@
+"""One adapter for each job queue: how it enqueues, and how it runs a worker, as its own documentation recommends.
+
+Every adapter is a module of two functions. `produce(url, variant)` is an async context manager: it connects and gives
+a `Producer`. `work(url, variant, concurrency)` runs a worker until the process gets SIGTERM; its handler calls `ran`
+and nothing else. An adapter runs in the environment of its peer, so it imports that peer, the standard library and
+`benchmarks.jobs.adapter`, and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEFAULTS = "Results off, as Rustforge has it."
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A job queue that takes part.
+
+    Attributes:
+        label: Its name.
+        module: Its adapter, in this package.
+        distributions: The packages whose versions count, the queue itself first.
+        setup: How it is set up, for the page.
+        recovery: What becomes, by its defaults, of a job whose worker was killed, for the page.
+    """
+
+    label: str
+    module: str
+    distributions: tuple[str, ...]
+    setup: str
+    recovery: str
+
+
+PEERS = (
+    Peer(
+        "Rustforge",
+        "rustforge",
+        ("rustforge", "hiredis", "pydantic", "uvloop"),
+        "As it comes. Concurrency 100.",
+        "Runs again after the lease, 10 s, and at most a second more.",
+    ),
+    Peer(
+        "dramatiq",
+        "dramatiq",
+        ("dramatiq", "redis", "hiredis"),
+        "`RedisBroker` with its default middleware, one process of 8 threads, which is its default. It enqueues "
+        "without asyncio, from one thread, which was faster than from several.",
+        "Runs again once the dead worker's heartbeat is 60 s old and another's maintenance, which is left to chance "
+        "(one command in a thousand), has come upon it.",
+    ),
+    Peer(
+        "taskiq",
+        "taskiq",
+        ("taskiq", "taskiq-redis", "redis", "hiredis", "uvloop"),
+        "`RedisStreamBroker`, which acknowledges, and `ListQueueBroker`, which does not and loses what a dead worker "
+        "held. 100 async tasks, no result backend.",
+        "With the stream broker it runs again after 10 minutes (`idle_timeout`), also where the first run still goes "
+        "on; with the list broker it is lost.",
+    ),
+    Peer(
+        "SAQ",
+        "saq",
+        ("saq", "redis", "hiredis", "uvloop"),
+        "Concurrency 100, `max_concurrent_ops=100` (else 20), no results (`ttl=-1`).",
+        "A sweep every 60 s finds it once its time-out (10 s) is over; with `retries=1`, the default, it is given up.",
+    ),
+    Peer(
+        "arq",
+        "arq",
+        ("arq", "redis", "hiredis", "uvloop"),
+        "`max_jobs=100`, no results (`keep_result=0`). It looks for jobs every 0.5 s, which is its default.",
+        "Runs again after its time-out and 10 s more: 310 s.",
+    ),
+    Peer(
+        "docket",
+        "docket",
+        ("pydocket", "redis", "hiredis", "uvloop"),
+        "Concurrency 100, no results (`execution_ttl=0`).",
+        "Runs again after 5 minutes (`redelivery_timeout`).",
+    ),
+    Peer(
+        "streaq",
+        "streaq",
+        ("streaq", "coredis", "uvloop"),
+        "Concurrency 100, no results (`ttl=0`), uvloop.",
+        "Runs again after 60 s (`idle_timeout`).",
+    ),
+    Peer(
+        "Celery",
+        "celery",
+        ("celery", "kombu", "redis", "hiredis"),
+        "Prefork with one child, `task_ignore_result`, no gossip and no mingle, as its guide to optimizing says.",
+        "Lost, as it is acknowledged before it runs; with `acks_late` it runs again after an hour "
+        "(`visibility_timeout`).",
+    ),
+    Peer(
+        "RQ",
+        "rq",
+        ("rq", "redis", "hiredis"),
+        "`SimpleWorker`, which does not fork for each job, no results (`result_ttl=0`).",
+        "Moved to its registry of failed jobs once its time-out (180 s) and a minute are over; it runs again only "
+        "where the job has a `Retry`.",
+    ),
+    Peer(
+        "redis-py, by hand",
+        "by_hand",
+        ("redis", "hiredis", "uvloop"),
+        "No job queue: LPUSH and BRPOP of JSON, 100 tasks at a time. No retries, and what a dead worker held is lost.",
+        "Lost.",
+    ),
+)
+BY_MODULE = {peer.module: peer for peer in PEERS}
+OURS = "rustforge"
+BY_HAND = "by_hand"
+"""What an application can do without a job queue; it is shown, and is not one of the peers."""

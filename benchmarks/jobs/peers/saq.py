@@ -1,0 +1,51 @@
+"""SAQ."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from saq import Queue, Worker
+
+from benchmarks.jobs.adapter import Producer, ran, run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["produce", "work"]
+
+NO_RESULTS = -1
+
+
+async def noop(ctx: dict[str, Any], *, sent: int) -> None:
+    """Do nothing."""
+    del ctx
+    ran(sent)
+
+
+def _queue(url: str) -> Any:
+    return Queue.from_url(url, max_concurrent_ops=100)
+
+
+@asynccontextmanager
+async def produce(url: str, variant: str) -> AsyncIterator[Producer]:
+    """`Queue.enqueue`."""
+    del variant
+    queue = _queue(url)
+    await queue.connect()
+
+    async def enqueue(sent: int) -> object:
+        return await queue.enqueue("noop", sent=sent, ttl=NO_RESULTS)
+
+    yield Producer(enqueue)
+    await queue.disconnect()
+
+
+def work(url: str, variant: str, concurrency: int) -> None:
+    """`Worker.start`."""
+    del variant
+
+    async def start() -> None:
+        await Worker(_queue(url), [noop], concurrency=concurrency).start()
+
+    run(start())

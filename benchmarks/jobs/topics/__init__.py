@@ -1,0 +1,1 @@
+"""What is measured of job queues: one module for each topic."""
