@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rustforge.db import Database
 from rustforge.clock import ManualClock
+from rustforge.db import Database
+from rustforge.jobs import Queue
 from tests.support.caches import Backend
 from tests.support.jobs import Stage
+from tests.support.outbox import Context
 from tests.support.postgres import PostgresServer
+from tests.support.processes import Crew
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -102,3 +105,25 @@ async def redis_stage(redis_server: RedisServer, prefix: str) -> AsyncIterator[S
     stage = await Stage("redis", redis_server.url, prefix, [redis_server.port]).open()
     yield stage
     await stage.close()
+
+
+@pytest.fixture
+async def ctx(db: Database, prefix: str) -> AsyncIterator[Context]:
+    """Give a database of each kind, and queues in this process."""
+    async with Queue.connect(f"memory://{prefix}", prefix=prefix) as queue:
+        yield Context(db, queue)
+
+
+@pytest.fixture
+async def real(db: Database, database_url: str, redis_server: RedisServer, prefix: str) -> AsyncIterator[Context]:
+    """Give a database of each kind, and queues in a real Redis."""
+    async with Queue.connect(redis_server.url, prefix=prefix) as queue:
+        yield Context(db, queue, {"database": database_url, "redis": redis_server.url, "prefix": prefix})
+
+
+@pytest.fixture(scope="module")
+def crashes() -> Iterator[Crew]:
+    """Have a process at hand that crashes at set points."""
+    crew = Crew("tests.support.crashes")
+    yield crew
+    crew.dismiss()
