@@ -106,6 +106,7 @@ class Source:
         runs: The jobs that it has, by id; those that ended but are not settled are in it too.
         promising: Whether there may be something to claim.
         parked: The parked names that this worker can run.
+        renewed: Called with the epoch that takes the place of the one before.
     """
 
     def __init__(self, client: RedisClient, queue: str, base: str, poke: Callable[[], None]) -> None:
@@ -117,6 +118,7 @@ class Source:
         self.promising: bool = True
         self.parked: set[str] = set()
         self.fenced: int = 0
+        self.renewed: Callable[[str], None] = lambda _: None
         self._client = client
         self._poke = poke
         self._wake_key = f"{base}:wake"
@@ -124,6 +126,8 @@ class Source:
         self._listening = False
         self._plentiful = False
         self._in_doubt = False
+        self._former: str | None = None
+        self._lease_ms = 0
         self._ended = _Ended()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -135,11 +139,13 @@ class Source:
         self.epoch = answer.decode()
         self.promising = True
         self._in_doubt = False
+        self._former = None
+        self._lease_ms = lease_ms
         return self.epoch
 
     def forfeit(self) -> list[Run]:
         """Give up everything that it had, as the lease is lost; return the runs that go on."""
-        self.epoch = None
+        self.epoch = self._former = None
         self._ended = _Ended()
         lost = [run for run in self.runs.values() if not run.over]
         self.runs.clear()
@@ -151,9 +157,10 @@ class Source:
         """Give the lease back, and what is not settled."""
         if self._timer is not None:
             self._timer.cancel()
-        if self.epoch is not None:
-            epoch, self.epoch = self.epoch, None
-            await self._client.run(WORKER, [self.base], ["leave", epoch], retry=True)
+        epochs, self.epoch, self._former = (self._former, self.epoch), None, None
+        for epoch in epochs:
+            if epoch is not None:
+                await self._client.run(WORKER, [self.base], ["leave", epoch], retry=True)
 
     # -- work ----------------------------------------------------------------------------------------------------
 
@@ -226,14 +233,30 @@ class Source:
                 await asyncio.sleep(0)  # its command goes out before the claim
 
     async def _find_out(self) -> list[Claimed]:
-        """After a lost answer: what does this worker have? What it did not know of comes as if just claimed."""
-        args: list[Any] = ["sync", self._require_epoch()]
+        """After a lost answer: what does this worker have? What it did not know of comes as if just claimed.
+
+        The request may still be on its way, and arrive at any time. So the worker goes on under a new epoch, which
+        takes everything over, and whatever the old one still says counts for nothing.
+        """
+        epoch = self._require_epoch()
+        if self._former is None:
+            answer: bytes = await self._client.run(WORKER, [self.base], ["register", self._lease_ms], retry=True)
+            if self.epoch != epoch:
+                return []  # the lease was lost meanwhile
+            self._former, self.epoch = epoch, answer.decode()
+            self.renewed(self.epoch)
+            epoch = self.epoch
+        args: list[Any] = ["sync", self._former, epoch]
         for job_id, run in self.runs.items():
             args += (job_id, run.job.runs)
-        found: list[bytes] = await self._client.run(WORKER, [self.base], args, retry=True)
-        self._in_doubt = False
+        found: list[Any] = await self._client.run(WORKER, [self.base], args, retry=True)
+        if self.epoch != epoch:
+            return []
+        if found[0] == 0:
+            raise LeaseLost(epoch)
+        self._former, self._in_doubt = None, False
         self.promising = True
-        claimed = _read_all(found)
+        claimed = _read_all(found[1:])
         again = {one.id for one in claimed}
         ended = self._ended
         ended.plain = [one for one in ended.plain if one not in again]
@@ -243,9 +266,11 @@ class Source:
 
     async def adopt(self, name: str, want: int) -> list[Claimed]:
         """Claim jobs that were parked under a name."""
+        epoch = self._require_epoch()
         self._in_doubt = True
-        args: list[Any] = ["adopt", self._require_epoch(), want, name]
-        found: list[bytes] = await self._client.run(WORKER, [self.base], args)
+        found: list[bytes] = await self._client.run(WORKER, [self.base], ["adopt", epoch, want, name])
+        if self.epoch != epoch:
+            return []  # the lease was lost meanwhile
         self._in_doubt = False
         claimed = _read_all(found)
         if len(claimed) < want:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import logging
 from typing import TYPE_CHECKING, Any, Self
@@ -179,6 +180,7 @@ class Worker:
         client.add_listener(self._hear)
         try:
             for source in self._sources:
+                source.renewed = functools.partial(self._heart.epochs.__setitem__, source.base)
                 self._heart.epochs[source.base] = await source.register(self._lease_ms)
             self._heart.start()
             _logger.info("Working on %s with %d job classes", ", ".join(self._queues), len(self._registry))
@@ -370,6 +372,8 @@ class Worker:
             return False
         run = self._suspects[0]
         there = await run.source.suspect(run)
+        if run not in self._suspects:
+            return True  # its lease was lost meanwhile
         self._suspects.remove(run)
         if there and not run.over:
             self._alone = run

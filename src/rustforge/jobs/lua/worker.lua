@@ -39,8 +39,10 @@ end
 local answer
 
 if action == 'register' then
-  -- ARGV: lease in ms. Returns a number greater than that of every worker before.
-  local newest = math.max(now(), tonumber(call('GET', base .. 'epoch') or 0) + 1)
+  -- ARGV: lease in ms. Returns a number greater than that of every worker before; from microseconds, as no two come in
+  -- one, so that an idle queue may forget the last number.
+  local time = call('TIME')
+  local newest = math.max(time[1] * 1000000 + time[2], tonumber(call('GET', base .. 'epoch') or 0) + 1)
   local text = string.format('%.0f', newest)
   call('SET', base .. 'epoch', text)
   call('ZADD', workers, now() + ARGV[2], text)
@@ -107,19 +109,34 @@ elseif action == 'adopt' then
   answer = claimed(ids)
 
 elseif action == 'sync' then
-  -- ARGV: epoch, then the ids that the worker knows of, each with how often it had run before. Returns the jobs that it
-  -- has without knowing, as the answer that brought them was lost: those of other ids, and those that came again.
+  -- ARGV: epoch, the worker's next epoch, then the ids that the worker knows of, each with how often it had run before.
+  -- The next epoch takes everything over, so a request that is still on its way finds the old one gone. Returns 0 alone
+  -- where the old lease was taken away before, else 1 and the jobs that the worker has without knowing, as the answer
+  -- that brought them was lost: those of other ids, and those that came again.
+  local following = ARGV[3]
+  if not call('ZSCORE', workers, following) then
+    return { 0 }
+  elseif call('ZREM', workers, epoch) == 1 then
+    for _, part in ipairs({ 'flight:', 'suspect:' }) do
+      if call('EXISTS', base .. part .. epoch) == 1 then
+        call('RENAME', base .. part .. epoch, base .. part .. following)
+      end
+    end
+  elseif call('EXISTS', flight_of(following)) == 0 then
+    return { 0 }
+  end
   local known, unknown = {}, {}
-  for index = 3, #ARGV, 2 do
+  for index = 4, #ARGV, 2 do
     known[ARGV[index]] = tonumber(ARGV[index + 1])
   end
-  for _, id in ipairs(call('SMEMBERS', flight_of(epoch))) do
+  for _, id in ipairs(call('SMEMBERS', flight_of(following))) do
     local found = state_of(id)
     if known[id] ~= found.a + found.r + found.x then
       unknown[#unknown + 1] = id
     end
   end
   answer = claimed(unknown)
+  table.insert(answer, 1, 1)
 
 elseif action == 'leave' then
   -- ARGV: epoch. The worker stops; what it still runs is for others, at once.
