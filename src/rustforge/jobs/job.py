@@ -194,7 +194,7 @@ class JobContext:
             given up and still goes on cannot overwrite the work of a later one.
         batch: For the job at the end of a batch, how many jobs it had and how many of them failed for good.
         traceparent: The trace in which it was enqueued, as W3C's header of that name says it; see
-            [`trace_jobs`][rustforge.jobs.tracing.trace_jobs].
+            [`trace_enqueueing`][rustforge.jobs.tracing.trace_enqueueing].
     """
 
     __slots__ = (
