@@ -44,6 +44,7 @@ _RESYNC_SECONDS = 60.0
 _LONGEST_PAUSE = 5.0
 _LONGEST_NAME = 200
 _AT_ONCE = 1000
+_BACKWARDS_MS = 60_000
 _POLICIES = ("skip", "once", "all")
 
 
@@ -430,6 +431,12 @@ class Scheduler:
     async def _advance(self, entry: Entry) -> tuple[int, list[str]]:
         """Fire what is due of one entry; return its next instant and the ids of the jobs."""
         now, last, _ = await self._ask(entry, entry.home)
+        if last - now > _BACKWARDS_MS:
+            _logger.warning(
+                "Entry %r waits until %s, its last instant: the clock of Redis has gone back",
+                entry.name,
+                entry.show(last),
+            )
         passed, due = entry.due(last, now)
         if passed is not None:
             _, last, _ = await self._ask(entry, entry.home, passed)
