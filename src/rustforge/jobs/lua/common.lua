@@ -34,6 +34,30 @@ local function now() -- milliseconds since 1970, the same throughout the script
   return moment
 end
 
+local function is_text(value)
+  return type(value) == 'string'
+end
+
+local function is_number(value)
+  return type(value) == 'number' and value > 0
+end
+
+local function is_limit(value)
+  return type(value) == 'table' and is_text(value[1]) and is_number(value[2])
+end
+
+local kinds = {
+  p = is_text, g = is_text, u = is_text, b = is_text, ul = is_number, c = is_limit,
+  r = function(value)
+    return is_limit(value) and is_number(value[3])
+  end,
+}
+
+-- A full server refuses what may take memory, but not after another write. Workers and people make room, so they may.
+local function even_if_full()
+  call('DEL', base .. 'wake')
+end
+
 -- The options of a job: JSON behind its name in the first line of the body, which is never written again.
 local function options(body)
   local line = string.match(body or '', '^[^\n]*')
@@ -42,15 +66,23 @@ local function options(body)
     return {}
   end
   local ok, found = pcall(cjson.decode, string.sub(line, space + 1))
-  return ok and type(found) == 'table' and found or {}
+  if not ok or type(found) ~= 'table' then
+    return {}
+  end
+  for key, kind in pairs(kinds) do -- whatever stands there, no script may fail at it: it would fail for ever
+    if found[key] ~= nil and not kind(found[key]) then
+      found[key] = nil
+    end
+  end
+  return found
 end
 
 local function options_of(id)
   return options(call('HGET', jobs, id))
 end
 
--- Attempts that failed (a), recoveries after a crash (r), times it was given back (x), the last error (e), and for the
--- job at the end of a batch its outcome (b).
+-- Attempts that failed (a), recoveries after a crash (r), times it was given back (x), the last error (e), for the job
+-- at the end of a batch its outcome (b), and for one of a batch whether it was counted already (n).
 local function state_of(id)
   local raw = call('HGET', state, id)
   return raw and cjson.decode(raw) or { a = 0, r = 0, x = 0 }
@@ -156,8 +188,9 @@ local function count_off(o, failed)
     if call('HINCRBY', batch, 'left', -1) <= 0 then
       local last = call('HMGET', batch, 'id', 'body', 'total', 'failed')
       call('DEL', batch)
-      enqueue(last[1], last[2], 0)
-      set_state(last[1], { a = 0, r = 0, x = 0, b = { tonumber(last[3]), tonumber(last[4]) } })
+      if enqueue(last[1], last[2], 0) == last[1] then
+        set_state(last[1], { a = 0, r = 0, x = 0, b = { tonumber(last[3]), tonumber(last[4]) } })
+      end
     end
   end
 end
@@ -173,7 +206,9 @@ local function leave(id, o, failed)
       call('HDEL', unique, o.u)
     end
   end
-  count_off(o, failed)
+  if o.b and not state_of(id).n then
+    count_off(o, failed)
+  end
 end
 
 local function remove(id)

@@ -38,7 +38,15 @@ if #ids > 0 then
     fresh = fresh and not body
   end
   if fresh then
-    call('HSET', jobs, unpack(plain))
+    if call('HSET', jobs, unpack(plain)) < #ids then -- one of them is there twice
+      local seen, all = {}, ids
+      ids = {}
+      for _, id in ipairs(all) do
+        if not seen[id] then
+          seen[id], ids[#ids + 1] = true, id
+        end
+      end
+    end
     call('RPUSH', levels.n, unpack(ids))
     woken = true
   else -- some of them are there already

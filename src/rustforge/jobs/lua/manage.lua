@@ -1,6 +1,7 @@
 -- What people ask of a queue. ARGV: what to do, and its arguments.
 local action = ARGV[1]
 local answer
+even_if_full()
 
 if action == 'cancel' then
   -- ARGV: id. Returns 0 where there is no such job, 1 where it will not run, 2 where it runs and was asked to stop.
@@ -62,10 +63,9 @@ elseif action == 'clear' then
     end
   end
   if #gone == 0 then -- what waits behind others that stay: running, parked, held
-    for _, id in ipairs(call('HVALS', heads)) do
-      local o = options_of(id)
-      if o.g and #gone < most then
-        take(call('LPOP', base .. 'group:' .. o.g, most - #gone))
+    for _, group in ipairs(call('HKEYS', heads)) do
+      if #gone < most then
+        take(call('LPOP', base .. 'group:' .. group, most - #gone))
       end
     end
     for _, epoch in ipairs(call('ZRANGE', workers, 0, -1)) do
@@ -77,8 +77,13 @@ elseif action == 'clear' then
       end
     end
   end
-  for _, id in ipairs(gone) do
-    over(id, options_of(id), true)
+  for _, id in ipairs(gone) do -- it grows meanwhile: what waits behind a job goes with it
+    local o = options_of(id)
+    if o.g and #gone < most and call('HGET', heads, o.g) == id then
+      take(call('LPOP', base .. 'group:' .. o.g, most - #gone))
+    end
+    o.gh = nil
+    over(id, o, true)
   end
   answer = #gone
 
@@ -104,9 +109,13 @@ elseif action == 'requeue' then
   -- ARGV: id of a job in quarantine. It starts anew.
   answer = call('HDEL', quarantine, ARGV[2])
   if answer == 1 then
-    local body = call('HGET', jobs, ARGV[2])
+    local body, found = call('HGET', jobs, ARGV[2]), state_of(ARGV[2])
     remove(ARGV[2])
-    enqueue(ARGV[2], body, 0)
+    if body and enqueue(ARGV[2], body, 0) == ARGV[2] then
+      -- Its runs count on for the fence; for its batch it counts no more.
+      local counted = found.n or (options(body).b and 1)
+      set_state(ARGV[2], { a = 0, r = 0, x = found.a + found.r + found.x, b = found.b, n = counted })
+    end
   end
 
 elseif action == 'discard' then

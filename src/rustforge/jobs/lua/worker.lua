@@ -1,5 +1,6 @@
 -- The life of a worker. ARGV: what to do, and its arguments.
 local action, epoch = ARGV[1], ARGV[2]
+even_if_full()
 
 local function flight_of(one)
   return base .. 'flight:' .. one
