@@ -8,13 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rustforge.clock import SYSTEM_CLOCK, ManualClock
 from rustforge.errors import InvalidArgumentError, InvalidTypeError, RedisClosedError, RedisError
@@ -25,6 +28,7 @@ from rustforge.jobs.scheduler import Entry, Scheduler
 from rustforge.redis import RedisUrl, connect, escape_glob
 from rustforge.redis.memory import MemoryClient
 from tests.support.caches import Backend
+from tests.support.proxy import Plan, Proxy
 from tests.support.servers import RedisServer, talk
 from tests.support.wait import wait_until
 
@@ -352,6 +356,97 @@ async def test_shards_are_no_way_around(place: Place, overlapping: bool) -> None
     ids = [one for some in fired for one in some]
     assert len(ids) == len(set(ids)) == (18 if overlapping else 6)
     assert sorted(ids) == sorted(await queued(queues[0]))
+
+
+async def test_a_lost_connection_loses_and_doubles_nothing(redis_server: RedisServer, prefix: str) -> None:
+    """Wherever the connection is cut, also where only the answer is lost, each instant is one job in the end."""
+    async with connect(redis_server.url) as client:
+        queue = Queue(client, prefix=prefix)
+        expression = await off_hour(queue)
+
+        async def fire(name: str, *plans: Plan) -> tuple[int, int]:
+            scheduler = Scheduler(queue)
+            entry = scheduler.cron(expression, Report()).named(name)
+            await scheduler.tick()
+            await rewind(queue, entry, 3 * HOUR)
+            async with Proxy(redis_server.port, *plans) as proxy:
+                async with aclosing(connect(f"redis://127.0.0.1:{proxy.port}/0")) as far:
+                    scheduler = Scheduler(Queue(far, prefix=prefix))
+                    scheduler.cron(expression, Report()).named(name).catch_up("all")
+                    await wait_until(lambda: _ticked(scheduler))
+                return sum(proxy.up), len(proxy.down)
+
+        up, down = await fire("all")
+        cuts = [Plan(cut_up=cut) for cut in range(0, up, 29)]
+        cuts += [Plan(cut_down=cut, reset=cut % 2 == 0) for cut in range(0, down, 13)]
+        for number, plan in enumerate(cuts):
+            await fire(f"{number:03}", plan)
+            assert await queue.size() == 3 * (number + 2), plan
+        await queue.clear()
+        await client.unlink([f"{base}:cron" for base in queue.bases("default")])
+        await queue.aclose()
+
+
+async def _ticked(scheduler: Scheduler) -> bool:
+    try:
+        await scheduler.tick()
+    except RedisError:
+        return False
+    return True
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("pass"), st.integers(1, 500_000)),
+        st.tuples(st.just("tick"), st.integers(0, 2)),
+        st.tuples(st.just("restart"), st.integers(0, 2)),
+        st.tuples(st.just("storm"), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(("skip", "once", "all")), STEPS)
+def test_any_history_fires_what_the_policy_says(
+    policy: Literal["skip", "once", "all"], steps: list[tuple[str, int]]
+) -> None:
+    """Schedulers that come, go and take turns fire increasing instants: all, or of the late ones none or the last."""
+    expression, zone, begin = "*/2 * * * *", "Europe/Berlin", datetime(2026, 3, 29, 0, 30, tzinfo=UTC).timestamp()
+
+    async def live() -> None:
+        clock = ManualClock(begin)
+        async with MemoryClient(RedisUrl.parse("memory://history"), clock) as client:
+            queue = Queue(client, prefix="history")
+
+            def start() -> Scheduler:
+                scheduler = Scheduler(queue, timezone=zone)
+                scheduler.cron(expression, Report()).catch_up(policy, limit=10_000).named("one")
+                return scheduler
+
+            schedulers = [start() for _ in range(3)]
+            await schedulers[0].tick()
+            last, expected = round(begin * 1000), list[int]()
+            for word, value in [*steps, ("storm", 0)]:
+                if word == "pass":
+                    clock.advance(value / 1000)
+                    continue
+                if word == "restart":
+                    schedulers[value] = start()
+                    continue
+                now = int(clock.time() * 1000)
+                due = list(range(last // 120_000 * 120_000 + 120_000, now + 1, 120_000))
+                on_time = [one for one in due if now - one <= 60_000]
+                expected += due if policy == "all" else on_time or (due[-1:] if policy == "once" else [])
+                last = max([last, *due])
+                if word == "tick":
+                    await schedulers[value].tick()
+                else:
+                    await asyncio.gather(*[scheduler.tick() for scheduler in schedulers])
+            assert [instant_of(one) for one in await queued(queue)] == expected
+            await queue.aclose()
+
+    asyncio.run(live())
 
 
 # Time zones ----------------------------------------------------------------------------------------------------------
