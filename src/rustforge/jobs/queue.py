@@ -286,7 +286,9 @@ class Queue:
         batch = new_id()
         envelopes = [envelope_of(job, options={"b": batch}) for job in jobs]
         last = envelope_of(then)
-        _require_one_queue([*envelopes, last], "a batch")
+        _require_one_queue(envelopes and [*envelopes, last], "a batch")
+        for one in (*envelopes, last):
+            self._checked(one.name, one.body)
         base = self.base_of(envelopes[0])
         await self.client.run(BATCH, [base], [batch, len(envelopes), last.id, last.body], retry=True)
         await self._enqueue(envelopes, itertools.repeat(0))

@@ -154,5 +154,8 @@ elseif action == 'stats' then
   found.now = now()
   return cjson.encode(found)
 end
+if call('EXISTS', jobs, workers) == 0 then
+  call('DEL', base .. 'epoch')
+end
 wake()
 return answer
