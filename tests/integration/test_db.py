@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from rustforge.db import VERSIONS, Database, metadata
@@ -90,6 +91,31 @@ async def test_readers_on_sqlite_do_not_wait_for_a_writer(tmp_path: Path) -> Non
             await writer.execute(text("UPDATE counter SET n = 5"))
             async with db.reading() as reader:
                 assert await reader.scalar(text("SELECT n FROM counter")) == 0
+
+
+async def test_a_cancelled_transaction_on_sqlite_lets_go(tmp_path: Path) -> None:
+    """A task that is cancelled within a statement leaves no lock, although nobody has collected its garbage yet."""
+    slow = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 200000) SELECT max(x) FROM c"
+    started = asyncio.Event()
+
+    async def work(db: Database) -> None:
+        async with db.transaction() as session:
+            await session.execute(text("UPDATE counter SET n = 3"))
+            event.listen(db.engine.sync_engine, "before_cursor_execute", lambda *_: started.set())
+            await session.execute(text(slow))
+
+    async with Database(f"sqlite:///{tmp_path}/shop.db", busy_timeout=1) as db:
+        await counter(db)
+        gc.disable()
+        try:
+            task = asyncio.create_task(work(db))
+            await started.wait()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert await counter(db) == 0
+        finally:
+            gc.enable()
 
 
 async def test_foreign_keys_count_on_sqlite(tmp_path: Path) -> None:

@@ -218,7 +218,8 @@ class Tasks:
 
     async def listening(self) -> None:
         """Wait until it has flushed for the first time and waits."""
-        await wait_until(lambda: self.flusher._loop is not None and len(self.flusher._wake._waiters) == 1)
+        wake = self.flusher._wake
+        await wait_until(lambda: self.flusher._loop is not None and len(wake._waiters) == 1 and not wake.is_set())
 
     async def end(self) -> None:
         """End it."""
@@ -325,7 +326,7 @@ async def test_run_goes_on_after_a_failure(
     await wait_until(lambda: queued_is(ctx, [1, 2]))
     sweeping.cancel()
     await asyncio.gather(sweeping, return_exceptions=True)
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
 async def test_what_cannot_be_pushed(ctx: Context) -> None:

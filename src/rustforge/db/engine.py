@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -103,6 +104,7 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", self._tune)
             event.listen(self.engine.sync_engine, "begin", _begin)
+            event.listen(self.engine.sync_engine, "invalidate", _roll_back)
         self._writing = self.engine.execution_options(**{_BEGIN: "IMMEDIATE"})
 
     @property
@@ -219,6 +221,19 @@ class Database:
 def _begin(connection: Connection) -> None:
     """Begin a transaction on SQLite."""
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(_BEGIN, 'DEFERRED')}")
+
+
+def _roll_back(connection: Any, record: Any, error: BaseException | None) -> None:
+    """Begin a rollback before a connection to SQLite is closed that was given up, as when its task was cancelled.
+
+    A result that nobody has read to its end keeps a closed connection alive, and with it the lock of its transaction.
+    Nobody waits for the rollback: it runs in the connection's own thread, before the close.
+    """
+    del record, error
+    with contextlib.suppress(Exception):  # it is closed already
+        beginning = connection.driver_connection.rollback()
+        beginning.send(None)
+        beginning.close()
 
 
 def _with_driver(url: URL) -> URL:

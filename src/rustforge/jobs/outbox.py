@@ -29,7 +29,7 @@ from rustforge.jobs.job import Job, envelope_of
 from rustforge.jobs.rows import columns_of, enqueue_once, envelope_from, forget_sent, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Coroutine, Generator, Iterable, Sequence
 
     from rustforge.db import Database
     from rustforge.jobs.envelope import Envelope
@@ -41,6 +41,7 @@ __all__ = ["JobBuffer", "OutboxContext", "OutboxFlusher"]
 _logger = logging.getLogger("rustforge.jobs.outbox")
 
 _BATCH = 500
+_PATIENCE = 5.0
 _LOCK = 0x7275_7374_6F75_7478  # "rustoutx", in pg_locks
 _COMMITTED = "rustforge_outbox"
 
@@ -202,7 +203,7 @@ class OutboxFlusher:
             while True:
                 self._wake.clear()
                 try:
-                    await self.flush()
+                    await _to_its_end(self.flush())
                 except (RedisError, DatabaseError, SQLAlchemyError, OSError) as error:
                     _logger.warning("The outbox was not flushed, and waits: %s: %s", type(error).__name__, error)
                 with contextlib.suppress(TimeoutError):
@@ -273,6 +274,18 @@ class OutboxFlusher:
         for job_id, reason in refused.items():
             _logger.error("Job %s of the outbox could not be enqueued and is in failed_jobs: %s", job_id, reason)
         return len(went)
+
+
+async def _to_its_end(flushing: Coroutine[Any, Any, object]) -> None:
+    """Let a flush come to its end when the task is cancelled; one that Redis holds up is given up after a while."""
+    task = asyncio.ensure_future(flushing)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task], timeout=_PATIENCE)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _sync_connection(connection: AsyncConnection) -> Connection:
