@@ -23,6 +23,9 @@ $(shell test -x $(PY) || rm -f $(VENV)/.dependencies-* $(VENV)/.ready-*)
 DEPENDENCIES := $(VENV)/.dependencies-$(PLACE)
 READY := $(VENV)/.ready-$(PLACE)
 BENCH_READY := $(BENCH)/.ready-$(PLACE)
+# Job queues that are measured beside ours pin what others cannot have, so each has an environment of its own.
+PEERS := $(patsubst requirements/bench-jobs-%.in,%,$(wildcard requirements/bench-jobs-*.in))
+PEERS_READY := $(PEERS:%=$(BENCH)-jobs-%/.ready-$(PLACE))
 # Every pin has wheels for Linux and macOS but forbiddenfruit (under blockbuster), which is one Python file.
 INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --no-deps
 LOCKED := $(INSTALL) --require-hashes
@@ -93,7 +96,7 @@ coverage: $(READY) ## Measure what the tests reach (report in htmlcov/)
 lowest: ## Run the tests with the oldest dependencies that pyproject.toml admits
 	@$(MAKE) --no-print-directory unit VENV=$(VENV)-lowest LOCK=requirements/lowest.txt
 
-bench: $(BENCH_READY) ## Measure Rustforge beside its peers
+bench: $(BENCH_READY) $(PEERS_READY) ## Measure Rustforge beside its peers
 	$(BENCH)/bin/python -m benchmarks $(ARGS)
 
 fmt: $(READY) ## Format the code and apply the safe fixes
@@ -110,6 +113,8 @@ lock: $(VENV)-lock/bin/python ## Pin the dependencies again, after a change in p
 	$(VENV)-lock/bin/python $(INSTALL) uv==0.13.9
 	$(COMPILE) --generate-hashes --all-extras --group dev -o requirements/dev.txt pyproject.toml
 	$(COMPILE) --generate-hashes --all-extras --group bench -c requirements/dev.txt -o requirements/bench.txt pyproject.toml
+	for peer in $(PEERS); do $(COMPILE) --generate-hashes -o requirements/bench-jobs-$$peer.txt \
+		requirements/bench-jobs-$$peer.in || exit 1; done
 	@mkdir -p .cache
 	$(COMPILE) --all-extras --resolution lowest-direct -o .cache/lowest.txt pyproject.toml
 	$(COMPILE) --generate-hashes --all-extras --group dev -c .cache/lowest.txt -o requirements/lowest.txt pyproject.toml
@@ -147,4 +152,11 @@ $(BENCH_READY): requirements/bench.txt pyproject.toml
 	@echo "Installing what requirements/bench.txt pins"
 	@$(BENCH)/bin/python $(LOCKED) -r requirements/bench.txt
 	@$(BENCH)/bin/python $(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+$(PEERS_READY): $(BENCH)-jobs-%/.ready-$(PLACE): requirements/bench-jobs-%.txt
+	@test -e $@ && $(BENCH)-jobs-$*/bin/python -c "" 2>/dev/null \
+	|| { rm -rf $(BENCH)-jobs-$*; $(MAKE) --no-print-directory $(BENCH)-jobs-$*/bin/python; }
+	@echo "Installing what $< pins"
+	@$(BENCH)-jobs-$*/bin/python $(LOCKED) -r $<
 	@touch $@

@@ -1,8 +1,10 @@
 """Measure everything, keep the results, and draw them for the site.
 
-python -m benchmarks                         # all of it, in less than ten minutes (make bench)
+python -m benchmarks                         # all of it: the cache, then the job queues (make bench)
 BENCH_QUICK=1 python -m benchmarks           # a quick look; the site keeps what it has
+python -m benchmarks --only cache            # the cache alone; so does `jobs`
 python -m benchmarks --only throughput flush --clients rustforge redis_py
+python -m benchmarks --only jobs-throughput jobs-idle --peers rustforge dramatiq
 """
 
 from __future__ import annotations
@@ -18,13 +20,20 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import machine, report
 from benchmarks.bench import Bench
 from benchmarks.clients import BY_MODULE
-from benchmarks.goals import judge
+from benchmarks.goals import GOALS, judge
+from benchmarks.jobs import report as jobs_report
+from benchmarks.jobs import run as jobs
+from benchmarks.jobs.goals import GOALS as JOB_GOALS
+from benchmarks.jobs.peers import BY_MODULE as PEERS
+from benchmarks.jobs.scale import SCALES as JOB_SCALES
 from benchmarks.scale import SCALES, Scale
 from benchmarks.topics import flush, imports, limit, memory, stampede, throughput
 from tools import plots
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+
+    from benchmarks.goals import Goal
 
     Topic = Callable[[Bench], Awaitable[list[dict[str, Any]]]]
 
@@ -36,13 +45,14 @@ TOPICS: dict[str, tuple[str, Topic]] = {
     "imports": ("imports", imports.measure),
     "memory": ("memory", memory.measure),
 }
-"""Every topic, with the part of the results that it gives."""
+"""Every topic of the cache, with the part of the results that it gives."""
+HALVES = {"cache": tuple(TOPICS), "jobs": tuple(jobs.TOPICS)}
 
 
 async def measure(
     scale: Scale, topics: Collection[str] = tuple(TOPICS), modules: Collection[str] = tuple(BY_MODULE)
 ) -> dict[str, Any]:
-    """Measure topics one after the other.
+    """Measure topics of the cache one after the other.
 
     Args:
         scale: How much.
@@ -71,33 +81,73 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     quick = os.environ.get("BENCH_QUICK", "0") not in {"", "0"}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Rustforge beside its peers.")
     parser.add_argument("--scale", choices=SCALES, default="quick" if quick else "full")
-    parser.add_argument("--only", choices=TOPICS, nargs="+", default=list(TOPICS), metavar="TOPIC")
+    choices = (*HALVES, *(topic for topics in HALVES.values() for topic in topics))
+    parser.add_argument(
+        "--only", choices=choices, nargs="+", default=list(HALVES), metavar="TOPIC", help=", ".join(choices)
+    )
     parser.add_argument("--clients", choices=BY_MODULE, nargs="+", default=list(BY_MODULE), metavar="CLIENT")
+    parser.add_argument("--peers", choices=PEERS, nargs="+", default=list(PEERS), metavar="PEER")
     parser.add_argument("--output", type=Path, help="where to keep the results; the site shows those of the full run")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.topics = {
+        half: [topic for topic in topics if half in options.only or topic in options.only]
+        for half, topics in HALVES.items()
+    }
+    if options.output and all(options.topics.values()):
+        parser.error("--output keeps one result: choose topics of the cache or of the jobs by --only")
+    return options
+
+
+def keep(results: dict[str, Any], *, full: bool, output: Path | None, kept: Path) -> bool:
+    """Keep the results of one half; return whether the site shows them.
+
+    Args:
+        results: The results.
+        full: Whether all of that half was measured.
+        output: Where to keep them; `None` takes the place that the site shows, or one beside it where not all of it
+            was measured.
+        kept: The place that the site shows.
+    """
+    results["meta"]["command"] = "make bench" if full else f"make bench (scale {results['meta']['scale']})"
+    path = output or report.ROOT / (kept if full else Path(".cache/benchmarks") / kept.name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    print(f"\nThe results are in {os.path.relpath(path)}.")
+    return path.resolve() == report.ROOT / kept
+
+
+def show(results: dict[str, Any], tables: Mapping[str, str], goals: Iterable[Goal]) -> None:
+    """Print the tables, and what came of the goals."""
+    for name, table in tables.items():
+        if table.count("\n") > 2:  # else it has no rows, as its topic was not measured
+            print(f"\n## {name}\n\n{table}", end="")
+    print()
+    for outcome in judge(results, goals):
+        word = "reached" if outcome.reached else "MISSED "
+        print(f"{word} {outcome.figure:10.2f}{outcome.goal.unit:4} (goal {outcome.goal.bound:g})  {outcome.goal.text}")
 
 
 def main() -> None:
     """Do what the command line says."""
     options = parse()
-    scale = SCALES[options.scale]
-    full = options.scale == "full" and set(options.only) == set(TOPICS) and set(options.clients) == set(BY_MODULE)
-    output: Path = options.output or report.ROOT / (report.RESULT if full else Path(".cache/benchmarks/cache.json"))
-    results = asyncio.run(measure(scale, options.only, options.clients))
-    results["meta"]["command"] = "make bench" if full else f"make bench (scale {scale.name})"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(results, indent=1) + "\n")
-    for name, table in report.make_tables(results).items():
-        if table.count("\n") > 2:  # else it has no rows, as its topic was not measured
-            print(f"\n## {name}\n\n{table}", end="")
-    print()
-    for outcome in judge(results):
-        word = "reached" if outcome.reached else "MISSED "
-        print(f"{word} {outcome.figure:10.2f}{outcome.goal.unit:4} (goal {outcome.goal.bound:g})  {outcome.goal.text}")
-    print(f"\nThe results are in {os.path.relpath(output)}.")
-    if output.resolve() == report.ROOT / report.RESULT:
+    published = False
+    if options.topics["cache"]:
+        results = asyncio.run(measure(SCALES[options.scale], options.topics["cache"], options.clients))
+        full = _is_full(options, "cache") and set(options.clients) == set(BY_MODULE)
+        published |= keep(results, full=full, output=options.output, kept=report.RESULT)
+        show(results, report.make_tables(results), GOALS)
+    if options.topics["jobs"]:
+        results = asyncio.run(jobs.measure(JOB_SCALES[options.scale], options.topics["jobs"], options.peers))
+        full = _is_full(options, "jobs") and set(options.peers) == set(PEERS)
+        published |= keep(results, full=full, output=options.output, kept=report.JOBS_RESULT)
+        show(results, jobs_report.make_tables(results), JOB_GOALS)
+    if published:
         report.main()
         plots.main()
+
+
+def _is_full(options: argparse.Namespace, half: str) -> bool:
+    return bool(options.scale == "full" and len(options.topics[half]) == len(HALVES[half]))
 
 
 if __name__ == "__main__":

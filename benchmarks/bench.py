@@ -68,14 +68,7 @@ class Bench:
 
     def rounds(self, what: str, seconds: float, count: int | None = None) -> Iterator[int]:
         """Count the rounds, fewer of them when they would take longer than this."""
-        began = time.monotonic()
-        count = count or self.scale.rounds
-        for number in range(1, count + 1):
-            yield number
-            took = time.monotonic() - began
-            if number < count and took + took / number > seconds:
-                self.skipped[what] = f"{number} rounds and not {count}, as this machine is slow or busy"
-                return
+        return count_rounds(what, seconds, count or self.scale.rounds, self.skipped)
 
     def drop(self, contenders: list[Contender], contender: Contender, error: ChildError) -> None:
         """Go on without one that failed, and note why.
@@ -87,6 +80,17 @@ class Bench:
             raise error
         self.skipped[contender.label] = str(error)
         contenders.remove(contender)
+
+
+def count_rounds(what: str, seconds: float, count: int, skipped: dict[str, str]) -> Iterator[int]:
+    """Count up to so many rounds; stop, and note it, where the next one would end after so many seconds."""
+    began = time.monotonic()
+    for number in range(1, count + 1):
+        yield number
+        took = time.monotonic() - began
+        if number < count and took + took / number > seconds:
+            skipped[what] = f"{number} rounds and not {count}, as this machine is slow or busy"
+            return
 
 
 def summarise(values: Sequence[float], digits: int = 0) -> dict[str, Any]:

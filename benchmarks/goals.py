@@ -7,7 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Results = dict[str, Any]
 
@@ -44,16 +44,16 @@ class Outcome:
         return self.figure >= self.goal.bound if self.goal.at_least else self.figure <= self.goal.bound
 
 
-def judge(results: Results) -> Iterator[Outcome]:
-    """Read the figure of every goal whose parts were measured."""
-    for goal in GOALS:
+def judge(results: Results, goals: Iterable[Goal] | None = None) -> Iterator[Outcome]:
+    """Read the figure of every goal whose parts were measured; the goals of the cache unless others are given."""
+    for goal in GOALS if goals is None else goals:
         try:
             yield Outcome(goal, goal.read(results))
         except LookupError:
             continue
 
 
-def _find(rows: list[dict[str, Any]], words: str = "", **fields: object) -> dict[str, Any]:
+def find_row(rows: list[dict[str, Any]], words: str = "", **fields: object) -> dict[str, Any]:
     """Find the first row that has these fields, and these words in its group."""
     return [row for row in rows if fields.items() <= row.items() and words in row.get("group", "")][0]  # noqa: RUF015
 
@@ -62,7 +62,7 @@ def _ratio(key: str, words: str, *others: str) -> Callable[[Results], float]:
     """Compare with redis-py, or with the fastest of others: each round by itself, then the median."""
 
     def read(results: Results) -> float:
-        own = _find(results["rows"], words, key=key)
+        own = find_row(results["rows"], words, key=key)
         if not others:
             return float(own["ratio"])
         rows = [row for row in results["rows"] if row["key"] in others and words in row["group"]]
@@ -75,16 +75,16 @@ def _ratio(key: str, words: str, *others: str) -> Callable[[Results], float]:
 
 
 def _flush(name: str) -> Callable[[Results], float]:
-    return lambda results: float(_find(results["flush"], key="rustforge.flush")[name]["median"])
+    return lambda results: float(find_row(results["flush"], key="rustforge.flush")[name]["median"])
 
 
 def _calls(results: Results) -> float:
-    row = _find(results["stampede"], key="rustforge.stampede", holder_killed=False)
+    row = find_row(results["stampede"], key="rustforge.stampede", holder_killed=False)
     return float(row["factory_calls"]["highest"])
 
 
 def _import(results: Results) -> float:
-    return float(_find(results["imports"], key="rustforge.imports")["ratio"]["median"])
+    return float(find_row(results["imports"], key="rustforge.imports")["ratio"]["median"])
 
 
 TIMES = "\N{MULTIPLICATION SIGN}"

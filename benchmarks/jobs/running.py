@@ -211,11 +211,12 @@ _SET_UP = {"auth", "client", "config", "hello", "info", "select"}
 
 
 def held(started: RedisServer) -> int:
-    """Weigh what the server stores, without its clients and what waits for the disk."""
+    """Weigh what the server stores, without its clients, its scripts and what waits for the disk."""
     [info] = ask(started.port, ("INFO", "memory"))
     fields = dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
     return int(fields["used_memory"]) - sum(
-        int(fields.get(name, 0)) for name in ("mem_clients_normal", "mem_clients_slaves", "mem_aof_buffer")
+        int(fields.get(name, 0))
+        for name in ("mem_clients_normal", "mem_clients_slaves", "mem_aof_buffer", "used_memory_scripts")
     )
 
 

@@ -9,10 +9,12 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.jobs.adapter import Producer, ran, run
-from rustforge.jobs import Job, JobContext, Queue, Worker
+from rustforge.jobs import Job, JobContext, Queue, Worker, tracing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from rustforge.jobs import Middleware
 
 __all__ = ["produce", "work"]
 
@@ -75,7 +77,7 @@ MAKE: dict[str, Callable[[int], Job]] = {
 async def produce(url: str, variant: str) -> AsyncIterator[Producer]:
     """`Queue.push` and `Queue.push_many`."""
     make = MAKE[variant]
-    _trace(variant)
+    _trace_enqueueing(variant)
     async with Queue.connect(url, prefix="bench") as queue:
 
         async def enqueue(sent: int) -> object:
@@ -87,22 +89,31 @@ async def produce(url: str, variant: str) -> AsyncIterator[Producer]:
         yield Producer(enqueue, bulk)
 
 
-async def _count(ctx: JobContext, job: Job, call_next: Callable[[], Awaitable[Any]]) -> Any:
+async def _pass(ctx: JobContext, job: Job, call_next: Callable[[], Awaitable[Any]]) -> Any:
     """Be a middleware that does next to nothing."""
     del ctx, job
     return await call_next()
 
 
-def _trace(variant: str) -> list[Any]:
-    """Make the middleware of a variant; spans are recorded, and dropped when they end."""
+def _trace_enqueueing(variant: str) -> None:
+    if variant == "traced":
+        _set_tracer()
+        tracing.trace_enqueueing()
+
+
+def _middleware(variant: str) -> list[Middleware]:
     if variant != "traced":
         return []
+    _set_tracer()
+    return [tracing.trace_runs(), _pass]
+
+
+def _set_tracer() -> None:
+    """Let spans be recorded, and dropped when they end."""
     from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only this variant has it
     from opentelemetry.trace import set_tracer_provider  # noqa: PLC0415
-    from rustforge.jobs.tracing import trace_jobs  # noqa: PLC0415
 
     set_tracer_provider(TracerProvider())
-    return [trace_jobs(), _count]
 
 
 def work(url: str, variant: str, concurrency: int) -> None:
@@ -111,7 +122,9 @@ def work(url: str, variant: str, concurrency: int) -> None:
     async def run_worker() -> None:
         async with Queue.connect(url, prefix="bench") as queue:
             ctx = SimpleNamespace(settings=None, cache=None, queue=queue, db=None, extensions={})
-            worker = Worker(ctx, concurrency=concurrency, lease=LEASES.get(variant, 10), middleware=_trace(variant))
+            worker = Worker(
+                ctx, concurrency=concurrency, lease=LEASES.get(variant, 10), middleware=_middleware(variant)
+            )
             await worker.register(Noop, Grouped, Stuck).run()
 
     run(run_worker())
