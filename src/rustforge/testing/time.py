@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,9 @@ async def time_travel(
         stack.push_async_callback(client.aclose)
         cache = await stack.enter_async_context(Cache(client, prefix=chosen.redis_prefix))
         queue = await stack.enter_async_context(Queue(client, prefix=chosen.redis_prefix))
-        database = LazyDatabase("sqlite+aiosqlite://", migrate=True)
+        # A file, as a database in memory goes with its connection, such as one that was cancelled in the middle.
+        folder = stack.enter_context(TemporaryDirectory(prefix="rustforge-", ignore_cleanup_errors=True))
+        database = LazyDatabase(f"sqlite+aiosqlite:///{folder}/test.db", migrate=True)
         stack.push_async_callback(database.aclose)
         ctx = BootContext(chosen, cache, queue, MappingProxyType(dict(extensions or {})), database)
         traveler = TimeTraveler(ctx, clock)

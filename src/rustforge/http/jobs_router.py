@@ -1,0 +1,88 @@
+"""The HTTP API of queues and failed jobs."""
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.exceptions import HTTPException
+
+from rustforge.errors import ConfigurationError
+from rustforge.http.envelope import EnvelopeRoute, error_responses
+from rustforge.http.queue_routes import router as queue_router
+from rustforge.jobs.job import WorkerContext
+
+__all__ = ["jobs_router"]
+
+
+def jobs_router(
+    ctx: WorkerContext | Callable[..., Any],
+    *,
+    authorize: Callable[..., Any] | None = None,
+    queues: Sequence[str] = (),
+    prefix: str = "/jobs",
+) -> APIRouter:
+    """Make the API with which queues are watched and steered, and failed jobs are looked at, retried and forgotten.
+
+    It shows payloads and changes what runs, so it is not made without somebody who says who may.
+
+    Args:
+        ctx: The [`BootContext`][rustforge.boot.BootContext]; or a dependency that gives it, such as
+            `lambda: app.state.ctx`, where the application boots later, in its lifespan.
+        authorize: A dependency that raises for those who may not, such as an `HTTPException` with 401 or 403; or one
+            that returns `False`, which is answered with 403. It runs before anything else is looked at.
+        queues: Queues that are listed also while they hold nothing.
+        prefix: What the paths start with.
+
+    Raises:
+        ConfigurationError: There is no `authorize`, or SQLAlchemy is not installed.
+
+    Example:
+        ```python
+        app.include_router(jobs_router(lambda: app.state.ctx, authorize=require_admin), prefix="/admin")
+        ```
+    """
+    if not callable(authorize):
+        msg = (
+            "jobs_router shows payloads and can remove jobs, so it needs authorize=...: a FastAPI dependency that "
+            "raises for everybody who may not use it"
+        )
+        raise ConfigurationError(msg)
+    try:
+        from rustforge.http.failed_routes import router as failed_router  # noqa: PLC0415 - it needs an extra
+    except ModuleNotFoundError as error:
+        msg = f"{error.name} is not installed; it comes with: pip install 'rustforge[sql]'"
+        raise ConfigurationError(msg) from error
+    given = ctx if callable(ctx) else lambda: ctx
+    router = APIRouter(
+        prefix=prefix,
+        tags=["jobs"],
+        dependencies=[Depends(_gate(authorize)), Depends(_giver(given, queues))],
+        responses=error_responses(401, 403, 422, 500),
+        route_class=EnvelopeRoute,
+    )
+    router.include_router(queue_router)
+    router.include_router(failed_router)
+    return router
+
+
+def _gate(authorize: Callable[..., Any]) -> Callable[..., None]:
+    """Let nobody in for whom the application says no, whether it raises or returns `False`."""
+
+    def gate(answer: Annotated[Any, Depends(authorize)]) -> None:
+        if answer is False:
+            raise HTTPException(403)
+
+    return gate
+
+
+def _giver(given: Callable[..., Any], queues: Sequence[str]) -> Callable[..., None]:
+    """Put the context where the handlers find it."""
+
+    def give(request: Request, found: Annotated[Any, Depends(given)]) -> None:
+        if found is None:
+            msg = "jobs_router got None as its context; is the application started?"
+            raise RuntimeError(msg)
+        request.state.rustforge_jobs = found
+        request.state.rustforge_queues = tuple(queues)
+
+    return give
