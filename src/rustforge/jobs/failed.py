@@ -206,6 +206,8 @@ class FailedJobs:
         matching = _conditions(queue=queue, name=name, group=group, search=search, since=since, until=until)
         async with self._db.reading() as session:
             newest = await session.scalar(select(func.max(table.c.failed_at)).where(*matching))
+        if newest is None:
+            return 0
         matching.append(table.c.failed_at <= newest)  # what fails again meanwhile is not retried again
         following: tuple[ColumnElement[bool], ...] = ()
         total = 0
