@@ -219,6 +219,9 @@ local function remove(id)
 end
 
 local function over(id, o, failed)
+  if o.gh and call('EXISTS', base .. 'group:' .. o.g) == 0 then
+    o.gh = nil -- it was taken out, and nobody waits for it to be repeated
+  end
   leave(id, o, failed)
   remove(id)
 end

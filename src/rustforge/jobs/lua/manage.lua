@@ -107,14 +107,20 @@ elseif action == 'bury' then
 
 elseif action == 'requeue' then
   -- ARGV: id of a job in quarantine. It starts anew.
-  answer = call('HDEL', quarantine, ARGV[2])
-  if answer == 1 then
-    local body, found = call('HGET', jobs, ARGV[2]), state_of(ARGV[2])
+  local body, found, reason = call('HGET', jobs, ARGV[2]), state_of(ARGV[2]), call('HGET', quarantine, ARGV[2])
+  answer = 0
+  if reason then
+    call('HDEL', quarantine, ARGV[2])
     remove(ARGV[2])
-    if body and enqueue(ARGV[2], body, 0) == ARGV[2] then
+    if enqueue(ARGV[2], body, 0) == ARGV[2] then
+      answer = 1
       -- Its runs count on for the fence; for its batch it counts no more.
       local counted = found.n or (options(body).b and 1)
       set_state(ARGV[2], { a = 0, r = 0, x = found.a + found.r + found.x, b = found.b, n = counted })
+    else -- another job has its unique key now
+      call('HSET', jobs, ARGV[2], body)
+      set_state(ARGV[2], found)
+      call('HSET', quarantine, ARGV[2], reason)
     end
   end
 
