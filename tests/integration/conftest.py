@@ -12,7 +12,7 @@ from rustforge.jobs import Queue
 from tests.support.caches import Backend
 from tests.support.jobs import Stage
 from tests.support.outbox import Context
-from tests.support.postgres import PostgresServer
+from tests.support.postgres import PostgresServer, binaries
 from tests.support.processes import Crew
 
 if TYPE_CHECKING:
@@ -61,6 +61,10 @@ async def memory_cache(prefix: str) -> AsyncIterator[Cache]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """Run one PostgreSQL for the whole session."""
+    try:
+        binaries()
+    except LookupError as error:
+        pytest.skip(str(error))
     with PostgresServer() as server:
         yield server
 

@@ -242,6 +242,7 @@ async def test_within_the_history_of_an_application(database_url: str, history: 
             assert await tables(db) == expected
 
 
+@pytest.mark.usefixtures("postgres_server")
 async def test_the_password_of_postgresql_is_not_shown(caplog: pytest.LogCaptureFixture) -> None:
     """Right passwords are taken; a wrong one, or one of a database that is not there, is not shown."""
     with PostgresServer(password="s3cr3t") as server:

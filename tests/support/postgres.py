@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 from importlib.util import find_spec
@@ -27,10 +28,15 @@ def binaries() -> Path:
     if spec is not None and spec.origin is not None:
         candidates += sorted(Path(spec.origin).parent.glob("pginstall*/bin"))[::-1]
     for folder in candidates:
-        if all((folder / name).exists() for name in ("initdb", "postgres")):
+        if all((folder / name).exists() for name in ("initdb", "postgres")) and _may_be_run(folder):
             return folder
-    msg = "no PostgreSQL: there is no initdb on PATH, none in /usr/lib/postgresql, and no wheel of it"
-    raise RuntimeError(msg)
+    msg = "no PostgreSQL that may be run: on PATH, in /usr/lib/postgresql, or from the wheel"
+    raise LookupError(msg)
+
+
+def _may_be_run(folder: Path) -> bool:
+    """Tell whether the user who runs the server gets there; a folder in root's home is root's alone."""
+    return _somebody() is None or all(place.stat().st_mode & stat.S_IXOTH for place in (folder, *folder.parents))
 
 
 def _somebody() -> int | None:
