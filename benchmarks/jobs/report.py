@@ -76,13 +76,22 @@ def _processed(results: dict[str, Any]) -> str:
 
 
 def _costs(results: dict[str, Any]) -> str:
+    idle = {row["client"]: number(row["commands_per_second"]) for row in results["idle"]}
     return tabulate(
-        ["Queue", "Commands a job", "Bytes a job that waits", "Keys left", "Bytes a job left"],
+        [
+            "Queue",
+            "Commands a job",
+            "Bytes of a waiting job",
+            "Idle: commands a second",
+            "Keys left",
+            "Bytes a job left",
+        ],
         [
             [
                 ours(row),
                 number(row["commands"]["median"]),
                 number(row["bytes"]["median"]),
+                idle.get(row["client"], ""),
                 f"{row['keys']['median']:,.0f}",
                 f"{row['left']['median']:,.0f}",
             ]

@@ -59,15 +59,20 @@ async def measure_delays(bench: JobBench) -> dict[str, list[dict[str, Any]]]:
 async def _measure_one(bench: JobBench, contender: Contender) -> tuple[float, float]:
     """Return the median, and what 99 % keep to, in milliseconds."""
     scale = bench.scale
-    async with (
-        server() as started,
-        Maker(contender, started.url, scale.delays, warm_up=WARM_UP, pause=scale.pause) as maker,
-        Crew(contender, started.url, delays=True) as worker,
-    ):
-        await maker.ready()
-        _, ran = await asyncio.gather(maker.enqueue(), worker.until(WARM_UP + scale.delays))
-        cuts = quantiles(ran.delays[WARM_UP:], n=100, method="inclusive")
+    async with server() as started, Crew(contender, started.url, delays=True) as worker:
+        await _run_one(contender, started.url, worker)
+        async with Maker(contender, started.url, scale.delays, warm_up=WARM_UP, pause=scale.pause) as maker:
+            await maker.ready()
+            _, ran = await asyncio.gather(maker.enqueue(), worker.until(1 + WARM_UP + scale.delays))
+        cuts = quantiles(ran.delays[-scale.delays :], n=100, method="inclusive")
         return cuts[49] / 1e6, cuts[98] / 1e6
+
+
+async def _run_one(contender: Contender, url: str, worker: Crew) -> None:
+    """Let a worker run its first job, after which it is ready."""
+    async with Maker(contender, url, 1, tasks=1) as maker:
+        await maker.ready()
+        await asyncio.gather(maker.enqueue(), worker.until(1))
 
 
 async def measure_idle(bench: JobBench) -> dict[str, list[dict[str, Any]]]:
@@ -77,10 +82,8 @@ async def measure_idle(bench: JobBench) -> dict[str, list[dict[str, Any]]]:
     async def watch(contender: Contender) -> float | ChildError:
         try:
             async with server() as started, Crew(contender, started.url) as worker:
-                async with Maker(contender, started.url, 1, tasks=1) as maker:
-                    await maker.ready()
-                    await asyncio.gather(maker.enqueue(), worker.until(1))
-                await asyncio.sleep(CALM_SECONDS)
+                await _run_one(contender, started.url, worker)
+                await asyncio.sleep(min(CALM_SECONDS, bench.scale.idle_seconds))
                 commands(started)
                 await asyncio.sleep(bench.scale.idle_seconds)
                 return commands(started) / bench.scale.idle_seconds
