@@ -72,7 +72,7 @@ class Database:
         Raises:
             DatabaseError: The URL cannot be used, or its driver is not installed.
         """
-        self.url = without_credentials(url)
+        self.url: str = without_credentials(url)
         self._migrate = migrate
         self._turn = asyncio.Lock()
         self._busy_ms = int(busy_timeout * 1000)

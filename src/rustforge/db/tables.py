@@ -17,6 +17,7 @@ from sqlalchemy.types import TypeDecorator
 if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
+    from sqlalchemy.types import TypeEngine
 
 __all__ = ["UtcDateTime", "failed_jobs", "metadata", "outbox_jobs", "utc_now"]
 
@@ -24,8 +25,8 @@ __all__ = ["UtcDateTime", "failed_jobs", "metadata", "outbox_jobs", "utc_now"]
 class UtcDateTime(TypeDecorator[datetime]):
     """A point in time that is aware of being UTC, on SQLite too, which has no type for it."""
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime(timezone=True)
+    cache_ok: bool | None = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Write UTC; without its zone where the database keeps none."""
@@ -45,8 +46,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 class utc_now(FunctionElement[datetime]):  # noqa: N801 - it is written like a SQL function
     """The database's own time while a statement runs, in a transaction that is older too."""
 
-    type = UtcDateTime()
-    inherit_cache = True
+    type: TypeEngine[datetime] = UtcDateTime()
+    inherit_cache: bool | None = True
 
 
 @compiles(utc_now, "sqlite")
