@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from rustforge.db import Database
+    from rustforge.jobs import OutboxFlusher
 
 __all__ = ["BootContext", "boot"]
 
@@ -25,10 +27,13 @@ __all__ = ["BootContext", "boot"]
 class LazyDatabase:
     """The database, which costs nothing before somebody asks for it."""
 
-    def __init__(self, url: str, *, migrate: bool) -> None:
-        """Remember the address, and whether the tables are to be made there."""
+    def __init__(self, url: str, queue: Queue, *, migrate: bool) -> None:
+        """Remember the address, the queue of its outbox, and whether the tables are to be made there."""
         self._url = url
+        self._queue = queue
         self._migrate = migrate
+        self._loop = asyncio.get_running_loop()
+        self._flusher: OutboxFlusher | None = None
         self._made: Database | None = None
         self._ended = False
 
@@ -45,11 +50,17 @@ class LazyDatabase:
                 msg = f"{address}: {error.name} is not installed; it comes with: pip install 'rustforge[sql]'"
                 raise DatabaseError(msg) from None
             self._made = Database(self._url, migrate=self._migrate)
+            from rustforge.jobs import OutboxFlusher  # noqa: PLC0415 - it needs the same extra
+
+            self._flusher = OutboxFlusher(SimpleNamespace(db=self._made, queue=self._queue))
+            self._flusher.listen(self._loop)
         return self._made
 
     async def aclose(self) -> None:
         """Close what was opened."""
         self._ended = True
+        if self._flusher is not None:
+            await self._flusher.aclose()
         if self._made is not None:
             await self._made.dispose()
 
@@ -119,8 +130,8 @@ async def boot(
         msg = f"REDIS_URL={address}: {error}"
         raise BootError(msg) from error
     chosen = "database_url" in settings.model_fields_set
-    database = LazyDatabase(settings.database_url, migrate=not chosen)
     async with cache, Queue(cache.client, prefix=settings.redis_prefix) as queue:
+        database = LazyDatabase(settings.database_url, queue, migrate=not chosen)
         try:
             if chosen:
                 try:

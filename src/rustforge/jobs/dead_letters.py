@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from rustforge.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rustforge.jobs.job import WorkerContext
 
-__all__ = ["DeadLetters"]
+__all__ = ["DeadLetters", "database_of"]
 
 _logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 30.0
+
+
+def database_of(ctx: WorkerContext) -> Any:
+    """Return the context's database; `None` where it has none, or SQLAlchemy is not installed."""
+    try:
+        return ctx.db
+    except DatabaseError as error:
+        _logger.info("Working without a database: %s", error)
+        return None
 
 
 class DeadLetters:
@@ -34,11 +45,12 @@ class DeadLetters:
 
     async def record(self) -> bool:
         """Write them now; return whether none is left, or there is no database to write to."""
-        if self._ctx.db is None:
+        database = database_of(self._ctx)
+        if database is None:
             return True
         from rustforge.jobs.failed import FailedJobs  # noqa: PLC0415 - it needs SQLAlchemy, an extra
 
-        records = FailedJobs(self._ctx.db)
+        records = FailedJobs(database)
         queue = self._ctx.queue
         try:
             for name in self._queues:

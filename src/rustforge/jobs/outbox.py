@@ -29,7 +29,7 @@ from rustforge.jobs.job import Job, envelope_of
 from rustforge.jobs.rows import columns_of, enqueue_once, envelope_from, forget_sent, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator, Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from rustforge.db import Database
     from rustforge.jobs.envelope import Envelope
@@ -150,13 +150,13 @@ class JobBuffer:
 class OutboxFlusher:
     """Brings committed jobs into the queue: in their order, each exactly once.
 
-    However many processes have one, one of them works at a time. In each process that pushes jobs, let `run` go on in
-    a task: it is woken by each commit. Workers have one of their own.
+    However many processes have one, one of them works at a time. Who uses [`boot`][rustforge.boot.boot] needs to make
+    none: its context flushes after each commit in its process, and each worker looks every few seconds for what was
+    left, should a process have died between the two. Without `boot`, let `run` go on in a task.
 
     Example:
         ```python
-        async with boot() as ctx, asyncio.TaskGroup() as tasks:
-            flushing = tasks.create_task(OutboxFlusher(ctx).run())
+        flushing = asyncio.create_task(OutboxFlusher(ctx).run())
         ```
     """
 
@@ -171,6 +171,7 @@ class OutboxFlusher:
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
 
     async def flush(self) -> int:
         """Enqueue what was committed.
@@ -199,37 +200,59 @@ class OutboxFlusher:
             interval: The seconds.
         """
         milliseconds(interval, "interval")
-        with self._listening():
+        self.listen(asyncio.get_running_loop())
+        self._task = asyncio.current_task()
+        try:
             while True:
                 self._wake.clear()
-                try:
-                    await _to_its_end(self.flush())
-                except (RedisError, DatabaseError, SQLAlchemyError, OSError) as error:
-                    _logger.warning("The outbox was not flushed, and waits: %s: %s", type(error).__name__, error)
+                await self._try()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(interval):
                         await self._wake.wait()
+        finally:
+            self._task = None
+            self._listen_no_more()
+
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Flush on this loop after each commit in this process, and look for nothing in between, until `aclose`."""
+        self._loop = loop
+        with _flushers_guard:
+            _flushers[_place(self._db.engine.sync_engine)].add(self)
 
     def wake(self) -> None:
-        """Let `run` flush now; from any thread."""
+        """Flush now, in the background; from any thread. Does nothing unless `run` goes on, or `listen` was called."""
         loop = self._loop
         if loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile
-                loop.call_soon_threadsafe(self._wake.set)
+                loop.call_soon_threadsafe(self._wake_up)
 
-    @contextlib.contextmanager
-    def _listening(self) -> Generator[None]:
-        """Be woken by the commits of this process."""
-        place = _place(self._db.engine.sync_engine)
-        self._loop = asyncio.get_running_loop()
-        with _flushers_guard:
-            _flushers[place].add(self)
+    async def aclose(self) -> None:
+        """Listen no more, and let a flush that was begun by a commit come to its end."""
+        self._listen_no_more()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
+    def _wake_up(self) -> None:
+        self._wake.set()
+        if self._task is None and self._loop is not None:
+            self._task = self._loop.create_task(self._flush_on_demand())
+
+    async def _flush_on_demand(self) -> None:
+        while self._wake.is_set():
+            self._wake.clear()
+            await self._try()
+        self._task = None
+
+    async def _try(self) -> None:
         try:
-            yield
-        finally:
-            with _flushers_guard:
-                _flushers[place].discard(self)
-            self._loop = None
+            await _to_its_end(self.flush())
+        except (RedisError, DatabaseError, SQLAlchemyError, OSError) as error:
+            _logger.warning("The outbox was not flushed, and waits: %s: %s", type(error).__name__, error)
+
+    def _listen_no_more(self) -> None:
+        self._loop = None
+        with _flushers_guard:
+            _flushers[_place(self._db.engine.sync_engine)].discard(self)
 
     async def _anything(self) -> bool:
         """Look whether there are rows, without locking anything."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rustforge.clock import milliseconds
 from rustforge.errors import InvalidArgumentError, InvalidTypeError, RedisClosedError, RedisError
-from rustforge.jobs.dead_letters import DeadLetters
+from rustforge.jobs.dead_letters import DeadLetters, database_of
 from rustforge.jobs.heartbeat import Heartbeat
 from rustforge.jobs.registry import JobRegistry
 from rustforge.jobs.runner import Middleware, Runner, WorkerStatistics
@@ -92,8 +92,10 @@ class Worker:
         self._hurry = False
         self._alone: Run | None = None
         self._suspects: list[Run] = []
+        self._certain = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._until_empty = False
+        self._sweeping: asyncio.Task[None] | None = None
         self._letters = DeadLetters(ctx, self._queues)
         self._letters_due = False
         self._runner = Runner(
@@ -183,6 +185,7 @@ class Worker:
                 source.renewed = functools.partial(self._heart.epochs.__setitem__, source.base)
                 self._heart.epochs[source.base] = await source.register(self._lease_ms)
             self._heart.start()
+            self._sweeping = self._sweep_outbox()
             _logger.info("Working on %s with %d job classes", ", ".join(self._queues), len(self._registry))
             await self._pump()
         finally:
@@ -210,7 +213,18 @@ class Worker:
                 run.over = True
         await self._heart.stop()
         await self._letters.aclose()
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
         self._runner.close()
+
+    def _sweep_outbox(self) -> asyncio.Task[None] | None:
+        """Bring what is left in the outbox, every few seconds, where there is a database."""
+        if self._until_empty or database_of(self._ctx) is None:
+            return None
+        from rustforge.jobs.outbox import OutboxFlusher  # noqa: PLC0415 - it needs SQLAlchemy, an extra
+
+        return asyncio.get_running_loop().create_task(OutboxFlusher(self._ctx).run())
 
     # -- the pump ------------------------------------------------------------------------------------------------
 
@@ -241,8 +255,12 @@ class Worker:
 
     async def _round(self) -> bool:
         """Do once whatever can be done; return whether there was anything."""
-        progressed = [await self._serve(source) for source in self._sources]
-        return await self._serve_suspect() or any(progressed)
+        progressed, first = False, None
+        for source in self._sources:  # while a queue has plenty, nothing is taken from those after it
+            may_claim = first is None or first == source.queue
+            progressed = await self._serve(source, may_claim=may_claim) or progressed
+            first = first or (source.queue if source.plentiful else None)
+        return await self._serve_suspect() or progressed
 
     async def _rest(self) -> bool:
         """With nothing to do, wait until there is; return whether the work is at its end."""
@@ -253,6 +271,9 @@ class Worker:
             await self._wind_up()
             return True
         if self._until_empty and not self._busy():
+            if not self._certain:
+                await self._look_around()
+                return False
             await self._letters.record()
             return True
         try:
@@ -262,17 +283,26 @@ class Worker:
                 source.promising = True
         return False
 
+    async def _look_around(self) -> None:
+        """Ask once more before the end: notices of work that the last jobs left may still be on their way."""
+        self._certain = True
+        for source in self._sources:
+            source.promising = True
+            with contextlib.suppress(RedisError):
+                source.parked = {name for name in await source.names_parked() if self._registry.knows(name)}
+
     def _busy(self) -> bool:
         return bool(self._held() or any(source.promising or source.parked for source in self._sources))
 
-    async def _serve(self, source: Source) -> bool:
+    async def _serve(self, source: Source, *, may_claim: bool = True) -> bool:
         """Do what can be done for one shard; return whether there was anything."""
         if source.epoch is None:
             if self._stopping:
                 return False
             assert self._heart is not None  # noqa: S101 - made before
             self._heart.epochs[source.base] = await source.register(self._lease_ms)
-        free = 0 if self._stopping or self._alone or self._suspects else self._concurrency - self._held()
+        busy = self._stopping or self._alone or self._suspects
+        free = 0 if busy or not may_claim else self._concurrency - self._held()
         free = max(0, min(free, (self._concurrency + 1) // 2))
         if source.parked and free and not source.unsettled:
             for job in await source.adopt(next(iter(source.parked)), free):
@@ -353,6 +383,7 @@ class Worker:
     def _start(self, source: Source, job: Claimed) -> None:
         """Run a job that was claimed; one that was there in several crashes waits until it can run alone."""
         self._runner.statistics.claimed += 1
+        self._certain = False
         run = source.runs[job.id] = Run(source, job)
         if job.recoveries >= _ISOLATED_FROM:
             self._suspects.append(run)
