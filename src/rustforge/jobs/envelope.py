@@ -27,8 +27,8 @@ INERT = frozenset({"t", "v"})
 """The options that the scripts do not look at, so that a job with no others goes the short way."""
 
 _KINDS: dict[str, list[type]] = {
-    **dict.fromkeys(("p", "g", "u", "b", "t"), [str]),
-    **dict.fromkeys(("v", "gh", "ul", "rs", "f"), [int]),
+    **{key: [str] for key in ("p", "g", "u", "b", "t")},
+    **{key: [int] for key in ("v", "gh", "ul", "rs", "f")},
     "c": [str, int],
     "r": [str, int, int],
 }
@@ -116,8 +116,8 @@ def _are_sound(options: dict[str, Any]) -> bool:
         kinds = _KINDS.get(key)
         if kinds is None:
             continue
-        values = value if len(kinds) > 1 else [value]
-        if type(values) is not list or [type(one) for one in values] != kinds:
+        values: Any = value if len(kinds) > 1 and isinstance(value, list) else [value]
+        if [type(one) for one in values] != kinds:
             return False
     return True
 

@@ -404,7 +404,8 @@ def _examine(cls: Any) -> _Facts:
     if not isinstance(cls, type) or not issubclass(cls, Job):
         msg = f"a job must be a subclass of rustforge.jobs.Job, not {cls!r}"
         raise ConfigurationError(msg)
-    if not isinstance(cls.NAME, str) or not _NAME.fullmatch(cls.NAME):
+    name: object = cls.NAME
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
         msg = (
             f"{cls.__name__}.NAME must have 1 to 200 letters, digits or _.:/- such as 'article.rebuild_index', "
             f"not {cls.NAME!r}"

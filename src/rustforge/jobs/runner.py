@@ -129,9 +129,12 @@ class Runner:
         self._progress = progress
         self._ended = ended
         self._threads: ThreadPoolExecutor | None = None
+        self._given_up: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
         """Start no more threads; those of sync handlers that still run end by themselves."""
+        for task in self._given_up:
+            task.cancel()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None
@@ -142,26 +145,29 @@ class Runner:
         if ready is None:
             return
         started = perf_counter() if self.listeners else 0.0
-        alarm = self._set_alarm(run, ready.known.cls)
+        alarm = self._set_alarm(run, ready)
         outcome: Outcome = "done"
         try:
             result = await self._call(ready)
-        except GeneratorExit:
-            raise
-        except BaseException as error:  # noqa: BLE001 - a handler may raise anything, and no job is lost for it
+        except BaseException as error:  # a handler may raise anything, and no job is lost for it
+            if isinstance(error, GeneratorExit) and not _goes_on(run):
+                raise
             if alarm is not None:
                 alarm.cancel()
-            if run.over:
+            if run.over or run.failing:
                 return
             outcome = await self._fail(run, ready, error)
         else:
             if alarm is not None:
                 alarm.cancel()
-            if run.over:
+            if run.over or run.failing:
                 return
             self._succeed(run, ready.options, result)
         for listener in self.listeners:
-            listener(ready.ctx, outcome, perf_counter() - started)
+            try:
+                listener(ready.ctx, outcome, perf_counter() - started)
+            except Exception:
+                _logger.exception("A listener of outcomes failed")
 
     def _prepare(self, run: Run) -> _Ready | None:
         """Read a job; one that cannot be run here is settled, and brings `None`."""
@@ -208,25 +214,32 @@ class Runner:
     async def _in_thread(self, handle: Callable[[JobContext], Any], ctx: JobContext) -> Any:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._concurrency, "rustforge-job")
-        call: Callable[[], Any] = functools.partial(copy_context().run, handle, ctx)
+        call: Callable[[], Any] = functools.partial(copy_context().run, functools.partial(_call_in_thread, handle, ctx))
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
-    def _set_alarm(self, run: Run, cls: type[Job]) -> asyncio.TimerHandle | None:
+    def _set_alarm(self, run: Run, ready: _Ready) -> asyncio.TimerHandle | None:
+        cls = ready.known.cls
         seconds = self._timeout if cls.TIMEOUT is None else cls.TIMEOUT
-        return None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._time_out, run)
+        return None if seconds is None else asyncio.get_running_loop().call_later(seconds, self._time_out, run, ready)
 
-    def _time_out(self, run: Run) -> None:
+    def _time_out(self, run: Run, ready: _Ready) -> None:
         if not run.over and run.why is None and run.task is not None:
             run.why = "timeout"
             run.task.cancel()
-            asyncio.get_running_loop().call_later(_STUBBORN_SECONDS, self._give_up, run)
+            asyncio.get_running_loop().call_later(_STUBBORN_SECONDS, self._give_up, run, ready)
 
-    def _give_up(self, run: Run) -> None:
-        """Do not wait for a handler that goes on after it was cancelled."""
+    def _give_up(self, run: Run, ready: _Ready) -> None:
+        """Do not wait for a handler that goes on after it was cancelled: its attempt has failed, as any other."""
         if not run.over and not run.failing:
             _logger.error("Job %s goes on although it was cancelled; its result will not count", run.job.id)
-            self._count_failure(dead=False)
-            self._end(run, "retry", 0, "TimeoutError: the job went on after its time was over")
+            error = TimeoutError("the job went on after its time was over")
+            run.failing = True
+            task = run.task = asyncio.get_running_loop().create_task(self._fail_late(run, ready, error))
+            self._given_up.add(task)
+            task.add_done_callback(self._given_up.discard)
+
+    async def _fail_late(self, run: Run, ready: _Ready, error: TimeoutError) -> None:
+        await self._fail(run, ready, error)
 
     # -- what becomes of it --------------------------------------------------------------------------------------
 
@@ -260,7 +273,7 @@ class Runner:
         task = asyncio.current_task()
         if task is not None and run.why is not None:
             task.uncancel()
-        if isinstance(error, asyncio.CancelledError) and run.why in {"cancel", "release", "lost"}:
+        if run.why in {"cancel", "release", "lost"}:  # whatever it made of its cancellation
             if run.why == "cancel":
                 self.statistics.cancelled += 1
                 return self._end(run, "cancelled")
@@ -291,13 +304,29 @@ class Runner:
         try:
             async with asyncio.timeout(_FAILED_SECONDS):
                 await job.failed(ctx, text)
-        except GeneratorExit:
-            raise
-        except BaseException as error:  # noqa: BLE001 - see above
+        except BaseException as error:  # see above
+            if isinstance(error, GeneratorExit) and not _goes_on(run):
+                raise
             if run.why in {"release", "lost"} and isinstance(error, asyncio.CancelledError):
                 self._end(run, "release")  # it runs, and fails, again elsewhere
                 return
             ctx.logger.error("failed() did not end well: %s", _text_of(error))  # noqa: TRY400
+
+
+def _goes_on(run: Run) -> bool:
+    """Tell a GeneratorExit that a handler raised from that of a coroutine which is thrown away."""
+    try:
+        return asyncio.current_task() is run.task
+    except RuntimeError:
+        return False
+
+
+def _call_in_thread(handle: Callable[[JobContext], Any], ctx: JobContext) -> Any:
+    try:
+        return handle(ctx)
+    except StopIteration as error:  # no future can hold it
+        msg = "the handler raised StopIteration"
+        raise RuntimeError(msg) from error
 
 
 def _describe(run: Run, error: BaseException) -> str:

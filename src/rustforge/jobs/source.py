@@ -165,6 +165,11 @@ class Source:
     # -- work ----------------------------------------------------------------------------------------------------
 
     @property
+    def plentiful(self) -> bool:
+        """Whether the last claim brought as many jobs as were wanted, so that there may be more."""
+        return self._plentiful
+
+    @property
     def unsettled(self) -> bool:
         """Whether there are outcomes to settle, or it is not known what Redis thinks."""
         ended = self._ended
@@ -263,6 +268,10 @@ class Source:
         ended.grouped = [one for one in ended.grouped if one[0] not in again]
         ended.others = [one for one in ended.others if one[1] not in again]
         return claimed
+
+    async def names_parked(self) -> list[str]:
+        """List the names under which jobs are parked."""
+        return [name.decode() for name in await self._client.call("SMEMBERS", f"{self.base}:parked", retry=True)]
 
     async def adopt(self, name: str, want: int) -> list[Claimed]:
         """Claim jobs that were parked under a name."""

@@ -168,7 +168,7 @@ class Worker:
 
     async def _live(self) -> None:
         client = self._queue.client
-        self._stopping = self._hurry = False
+        self._stopping = self._hurry = self._certain = False
         self._sources = [
             Source(client, name, base, self._event.set) for name in self._queues for base in self._queue.bases(name)
         ]
