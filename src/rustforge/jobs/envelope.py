@@ -13,7 +13,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.errors import JobDecodeError
@@ -116,7 +116,7 @@ def _are_sound(options: dict[str, Any]) -> bool:
         kinds = _KINDS.get(key)
         if kinds is None:
             continue
-        values: Any = value if len(kinds) > 1 and isinstance(value, list) else [value]
+        values = cast("list[Any]", value if len(kinds) > 1 and isinstance(value, list) else [value])
         if [type(one) for one in values] != kinds:
             return False
     return True
