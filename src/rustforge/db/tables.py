@@ -15,14 +15,15 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.types import TypeEngine
 
-__all__ = ["UtcDateTime", "failed_jobs", "metadata", "outbox_jobs", "utc_now"]
+__all__ = ["failed_jobs", "metadata", "outbox_jobs", "utc_now"]
 
 
-class UtcDateTime(TypeDecorator[datetime]):
+class _UtcDateTime(TypeDecorator[datetime]):
     """A point in time that is aware of being UTC, on SQLite too, which has no type for it."""
 
     impl: TypeEngine[Any] | type[TypeEngine[Any]] = DateTime(timezone=True)
@@ -43,23 +44,28 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class utc_now(FunctionElement[datetime]):  # noqa: N801 - it is written like a SQL function
-    """The database's own time while a statement runs, in a transaction that is older too."""
+class _UtcNow(FunctionElement[datetime]):
+    """The expression behind `utc_now`."""
 
-    type: TypeEngine[datetime] = UtcDateTime()
+    type: TypeEngine[datetime] = _UtcDateTime()
     inherit_cache: bool | None = True
 
 
-@compiles(utc_now, "sqlite")
-def _on_sqlite(element: utc_now, compiler: SQLCompiler, **kwargs: Any) -> str:
+@compiles(_UtcNow, "sqlite")
+def _on_sqlite(element: _UtcNow, compiler: SQLCompiler, **kwargs: Any) -> str:
     del element, compiler, kwargs
     return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
 
 
-@compiles(utc_now)
-def _elsewhere(element: utc_now, compiler: SQLCompiler, **kwargs: Any) -> str:
+@compiles(_UtcNow)
+def _elsewhere(element: _UtcNow, compiler: SQLCompiler, **kwargs: Any) -> str:
     del element
     return str(compiler.process(func.clock_timestamp(), **kwargs))
+
+
+def utc_now() -> ColumnElement[datetime]:
+    """Write the database's own time while the statement runs, also in a transaction that is older."""
+    return _UtcNow()
 
 
 _NUMBER = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts by itself there
@@ -77,8 +83,8 @@ outbox_jobs: Table = Table(
     Column("payload", Text, nullable=False),
     Column("options", Text, nullable=False),
     Column("delay_ms", BigInteger, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    Column("enqueued_at", UtcDateTime),
+    Column("created_at", _UtcDateTime, nullable=False),
+    Column("enqueued_at", _UtcDateTime),
     sqlite_autoincrement=True,
 )
 """Jobs that were pushed within a transaction; `seq` is their order. Those with `enqueued_at` are about to go."""
@@ -94,7 +100,7 @@ failed_jobs: Table = Table(
     Column("options", Text, nullable=False),
     Column("error", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
-    Column("failed_at", UtcDateTime, nullable=False),
+    Column("failed_at", _UtcDateTime, nullable=False),
     Column("retry", Text),
     Index("ix_failed_jobs_failed_at", "failed_at", "id"),
     Index("ix_failed_jobs_queue", "queue", "failed_at", "id"),

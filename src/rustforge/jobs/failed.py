@@ -11,7 +11,6 @@ from sqlalchemy import ColumnElement, Text, delete, func, literal, or_, select, 
 from rustforge import codec
 from rustforge.clock import SYSTEM_CLOCK, milliseconds
 from rustforge.db.statements import upsert
-from rustforge.db.tables import UtcDateTime
 from rustforge.db.tables import failed_jobs as table
 from rustforge.errors import InvalidArgumentError, JobDecodeError, JobError
 from rustforge.jobs.envelope import Envelope
@@ -316,7 +315,7 @@ def _read_cursor(text: str) -> ColumnElement[Any]:
     if not separator:
         msg = f"before must be the next of a page, not {text!r}"
         raise InvalidArgumentError(msg)
-    return tuple_(literal(when, UtcDateTime), literal(job_id, Text))
+    return tuple_(literal(when, table.c.failed_at.type), literal(job_id, Text))
 
 
 def _conditions(

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from rustforge.db.tables import UtcDateTime
-
 revision: str = "rustforge_0001"
 down_revision: str | None = None
 branch_labels: tuple[str, ...] | None = ("rustforge",)
@@ -30,8 +28,8 @@ def upgrade() -> None:
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("options", sa.Text(), nullable=False),
         sa.Column("delay_ms", sa.BigInteger(), nullable=False),
-        sa.Column("created_at", UtcDateTime(), nullable=False),
-        sa.Column("enqueued_at", UtcDateTime(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("enqueued_at", sa.DateTime(timezone=True), nullable=True),
         sqlite_autoincrement=True,
     )
     op.create_table(
@@ -44,7 +42,7 @@ def upgrade() -> None:
         sa.Column("options", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("failed_at", UtcDateTime(), nullable=False),
+        sa.Column("failed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("retry", sa.Text(), nullable=True),
     )
     op.create_index("ix_failed_jobs_failed_at", "failed_jobs", ["failed_at", "id"])
