@@ -21,6 +21,10 @@ local function drop(ids)
     call('HDEL', state, unpack(ids))
     call('HDEL', progress, unpack(ids))
     call('SREM', cancel, unpack(ids))
+    local alone = call('GET', base .. 'suspect:' .. epoch)
+    if alone and call('SISMEMBER', flight, alone) == 0 then
+      call('DEL', base .. 'suspect:' .. epoch)
+    end
   end
 end
 
