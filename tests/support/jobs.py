@@ -216,8 +216,8 @@ class Stage:
             for port in self._ports:
                 _client(port).flushall()
         tasks = [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("rustforge-")]
-        assert tasks == [], "tasks that went on"
-        assert left == [], "keys of jobs that nobody has"
+        assert tasks == [], f"tasks that went on: {tasks}"
+        assert left == [], f"keys of jobs that nobody has: {left[:10]}"
 
 
 class Gate:

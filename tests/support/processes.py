@@ -76,6 +76,10 @@ class Worker:
         """Let the process go on."""
         self._process.send_signal(signal.SIGCONT)
 
+    def terminate(self) -> None:
+        """Ask the process to end (SIGTERM)."""
+        self._process.terminate()
+
     def kill(self) -> None:
         """End the process at once (SIGKILL)."""
         self._process.kill()

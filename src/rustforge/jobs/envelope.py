@@ -13,7 +13,7 @@ import os
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.errors import JobDecodeError
@@ -116,10 +116,16 @@ def _are_sound(options: dict[str, Any]) -> bool:
         kinds = _KINDS.get(key)
         if kinds is None:
             continue
-        values = cast("list[Any]", value if len(kinds) > 1 and isinstance(value, list) else [value])
-        if [type(one) for one in values] != kinds:
+        if [type(one) for one in _listed(value, len(kinds))] != kinds:
             return False
     return True
+
+
+def _listed(value: Any, count: int) -> list[Any]:
+    listed: list[Any] = [value]
+    if count > 1 and isinstance(value, list):
+        listed = value
+    return listed
 
 
 def encode_body(name: str, payload: bytes, options: dict[str, Any]) -> bytes:
