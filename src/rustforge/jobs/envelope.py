@@ -122,10 +122,8 @@ def _are_sound(options: dict[str, Any]) -> bool:
 
 
 def _listed(value: Any, count: int) -> list[Any]:
-    listed: list[Any] = [value]
-    if count > 1 and isinstance(value, list):
-        listed = value
-    return listed
+    kind: type = type(value)
+    return value if count > 1 and kind is list else [value]
 
 
 def encode_body(name: str, payload: bytes, options: dict[str, Any]) -> bytes:
