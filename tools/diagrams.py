@@ -112,9 +112,9 @@ LINES: dict[tuple[str, str], tuple[str, str, int, int, str]] = {
     ("running", "delayed"): ("M172 266C110 230 40 220 40 116", "retry", 44, 206, "end"),
     ("running", "parked"): ("M164 280H132", "", 0, 0, ""),
     ("parked", "running"): ("M132 294H164", "unknown name", 76, 322, "middle"),
-    ("running", "quarantine"): ("M276 286H308", "unreadable, or", 364, 322, "middle"),
+    ("running", "quarantine"): ("M276 286H308", "unreadable, or", 378, 324, "middle"),
     ("quarantine", "new"): ("M420 286H432V20H276", "requeue", 426, 200, "end"),
-    ("quarantine", "over"): ("M336 306C330 350 300 382 276 382", "discard", 336, 372, "start"),
+    ("quarantine", "over"): ("M322 306C322 346 306 380 278 382", "discard", 324, 372, "start"),
     ("running", "dead"): ("M180 306 112 362", "failed for good", 0, 0, ""),
     ("running", "over"): ("M220 306V362", "done", 228, 338, "start"),
     ("dead", "over"): ("M132 382H164", "row in SQL", 148, 418, "middle"),
@@ -279,7 +279,7 @@ def draw_states(moves: set[Move]) -> str:
 
 _MORE: list[tuple[str, int, int, str]] = [
     ("worker stops", 238, 252, "start"),
-    ("kills its worker", 364, 336, "middle"),
+    ("kills its worker", 378, 338, "middle"),
     ("failed for good", 104, 346, "end"),
 ]
 """Second lines of labels."""

@@ -12,6 +12,8 @@ from packaging.requirements import Requirement
 
 from rustforge import errors
 from rustforge.cache import Cache
+from rustforge.jobs import Entry, JobContext, Queue, Worker, heartbeat
+from rustforge.jobs.retry import DEFAULT_BACKOFF
 from rustforge.keys import MAX_KEY_BYTES
 from rustforge.redis import url as url_module
 from rustforge.redis.standalone import StandaloneClient
@@ -126,6 +128,10 @@ def test_errors() -> None:
     elsewhere = {
         "BootError",  # of boot(), on the configuration page
         "ConfigurationError",
+        "DatabaseError",  # of jobs, on their page
+        "JobDecodeError",
+        "JobEncodeError",
+        "JobError",
         "RedisAuthenticationError",  # when connecting: a connection error
         "RedisClosedError",
         "RedisError",  # the kinds below it are what is raised
@@ -134,6 +140,40 @@ def test_errors() -> None:
     }
     assert named | elsewhere == set(errors.__all__)
     assert named & elsewhere == set()
+
+
+def test_errors_of_jobs() -> None:
+    """The page of jobs says what to do about every error that only jobs raise."""
+    named = set(re.findall(r"^\| \[`(\w+)`\]", (DOCS / "async/jobs.md").read_text(), re.MULTILINE))
+    assert named >= {name for name in errors.__all__ if name.startswith("Job")} | {"DatabaseError"}
+
+
+def test_numbers_of_jobs() -> None:
+    """The pages of jobs state defaults and limits as they are in the code."""
+    page, operations, delivery = (read_page(f"async/{name}.md") for name in ("jobs", "operations", "delivery"))
+    worker = inspect.signature(Worker).parameters
+    beats = re.search(r"^_BEATS = (\d+)", inspect.getsource(heartbeat), re.MULTILINE)
+    assert beats
+    assert beats[1] == "3"
+    assert "at most a third of the" in page
+    assert f"({worker['lease'].default / 3:.1f} seconds unless set)" in page
+    assert f"(`max_recoveries`, {worker['max_recoveries'].default} unless set)" in page
+    assert f"`shutdown_timeout` ({worker['shutdown_timeout'].default} seconds unless set)" in operations
+    assert worker["lease"].default == 10
+    assert "for ten seconds unless set otherwise" in delivery
+    assert inspect.signature(Queue).parameters["max_payload_bytes"].default == 1 << 20
+    assert "| Payload | 1 MiB" in page
+    *most, last = DEFAULT_BACKOFF
+    assert f"{len(DEFAULT_BACKOFF)} retries, after {', '.join(map(str, most))} and {last} seconds" in page
+    grace = inspect.signature(Entry.catch_up).parameters["grace"].default
+    assert f"`grace`, {grace} seconds unless set" in read_page("async/scheduler.md")
+
+
+def test_the_context_is_described() -> None:
+    """The table of the context names everything that a handler gets."""
+    rows = read_table("async/jobs.md", "| Of the context |")
+    named = {name for row in rows for name in re.findall(r"`ctx\.(\w+)", row[0])}
+    assert named == {name for name in dir(JobContext) if not name.startswith("_")}
 
 
 def test_methods_while_redis_is_away() -> None:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import importlib
 import inspect
 import re
+import sqlite3
 import textwrap
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import opentelemetry.metrics
 import pytest
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from typing_extensions import override
 
-from rustforge.cache import Cache
+import rustforge.db
+from rustforge.boot import BootContext, boot
+from rustforge.jobs import Job, JobBuffer, JobContext, Retry, Scheduler, Worker
+from rustforge.jobs.tracing import trace_runs
+from rustforge.settings import Settings
 from tests.site.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -45,22 +56,98 @@ def find_examples() -> Iterator[Example]:
 
 
 EXAMPLES = list(find_examples())
+ENDLESS = re.compile(r"await scheduler\.run\(\)")
+"""What goes on until somebody ends it."""
 
 
-def stand_ins(cache: Cache) -> dict[str, Any]:
+class Base(DeclarativeBase):
+    """The models of the application."""
+
+
+class Order(Base):
+    """A row of the application's."""
+
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Named(Job):
+    """A job of the application's that needs nothing."""
+
+    NAME = "examples.named"
+
+    @override
+    async def handle(self, ctx: JobContext) -> None:
+        """Do nothing."""
+
+
+class SendReceipt(Named):
+    """A job for an order."""
+
+    NAME = "examples.receipt"
+    order_id: int
+
+
+def stand_ins(ctx: BootContext) -> dict[str, Any]:
     """Give what examples may use without saying where it comes from: the application around them."""
+    outbox: list[str] = []
+
+    class SendReminder(SendReceipt):
+        """A job that says that it ran."""
+
+        NAME = "examples.reminder"
+
+        @override
+        async def handle(self, ctx: JobContext) -> None:
+            """Note it."""
+            outbox.append(f"reminder for order {self.order_id}")
 
     async def build_report() -> str:
         """Build nothing."""
         return "done"
 
+    async def place_order(place: Any) -> None:
+        """Push a job, through a queue or a context."""
+        await SendReceipt(order_id=7).dispatch(getattr(place, "queue", place))
+
+    async def nothing(*_: Any) -> None:
+        """Do nothing."""
+
+    app = FastAPI()
+    app.state.ctx = ctx
+    vars(app)["cache"] = ctx.cache
     return {
-        "app": SimpleNamespace(cache=cache),
+        "app": app,
         "Article": dict[str, str] | None,
+        "Base": Base,
+        "boot": boot,
         "build_report": build_report,
-        "cache": cache,
+        "cache": ctx.cache,
+        "CheckFeeds": Named,
+        "ctx": ctx,
+        "FakeMailer": object,
+        "find": nothing,
+        "is_enabled": lambda: True,
+        "JobBuffer": JobBuffer,
         "opentelemetry": opentelemetry,
+        "order": Order(id=7),
+        "outbox": outbox,
+        "place_order": place_order,
         "prometheus_client": SimpleNamespace(REGISTRY=CollectorRegistry()),
+        "PruneDrafts": Named,
+        "RebuildArticleIndex": SendReceipt,
+        "require_admin": lambda: None,
+        "rustforge": rustforge,
+        "scheduler": Scheduler(ctx.queue),
+        "SendDigest": Named,
+        "SendInvoice": Named,
+        "SendReceipt": SendReceipt,
+        "SendReminder": SendReminder,
+        "timedelta": timedelta,
+        "trace_runs": trace_runs,
+        "Worker": Worker,
+        "worker": SimpleNamespace(on_outcome=lambda _: None, run=nothing),
     }
 
 
@@ -86,12 +173,22 @@ async def run(example: Example, names: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[f"{one.module}.{one.owner}" for one in EXAMPLES])
 async def test_examples_run(example: Example, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Each example runs against a cache in this process, and gives the values that its comments say."""
+    """Each example runs in this process, without a server, and gives the values that its comments say."""
     monkeypatch.chdir(tmp_path)
     code = re.sub(r'(connect\(\s*)"redis[^"]*"', r'\1"memory://"', example.code)
-    async with Cache.connect("memory://") as cache:
-        names = {**stand_ins(cache), **vars(importlib.import_module(example.module))}
-        assert await run(Example(example.module, example.owner, code), names) == []
+    with closing(sqlite3.connect("shop.db")) as database:
+        database.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+    settings = Settings(redis_url="memory://", database_url="sqlite+aiosqlite:///shop.db")
+    expected = (Retry,) if code.startswith("raise Retry") else (TimeoutError,) if ENDLESS.search(code) else ()
+    async with boot(settings) as ctx:
+        await ctx.db.upgrade()
+        names = {**stand_ins(ctx), **vars(importlib.import_module(example.module))}
+        with pytest.raises(expected) if expected else nullcontext():
+            async with asyncio.timeout(0.5 if ENDLESS.search(code) else None):
+                assert await run(Example(example.module, example.owner, code), names) == []
+        for task in [value for value in names.values() if isinstance(value, asyncio.Task)]:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 def test_a_wrong_comment_is_found() -> None:
