@@ -190,10 +190,6 @@ def prometheus_collector(metrics: JobMetrics) -> Collector:
     class JobCollector(Collector):
         """Tells at each scrape what is known."""
 
-        def describe(self) -> Iterator[Metric]:
-            """Name nothing at registration, when nothing is known yet."""
-            return iter(())
-
         def collect(self) -> Iterator[Metric]:
             """Give every metric."""
             depth = GaugeMetricFamily("rustforge_jobs_depth", _DEPTH, labels=["queue", "place"])

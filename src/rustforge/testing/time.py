@@ -143,7 +143,7 @@ async def time_travel(
         queue = await stack.enter_async_context(Queue(client, prefix=chosen.redis_prefix))
         # A file, as a database in memory goes with its connection, such as one that was cancelled in the middle.
         folder = stack.enter_context(TemporaryDirectory(prefix="rustforge-", ignore_cleanup_errors=True))
-        database = LazyDatabase(f"sqlite+aiosqlite:///{folder}/test.db", migrate=True)
+        database = LazyDatabase(f"sqlite+aiosqlite:///{folder}/test.db", queue, migrate=True)
         stack.push_async_callback(database.aclose)
         ctx = BootContext(chosen, cache, queue, MappingProxyType(dict(extensions or {})), database)
         traveler = TimeTraveler(ctx, clock)

@@ -1,0 +1,55 @@
+"""The commands, put together."""
+
+from typing import Annotated
+
+import typer
+
+from rustforge import __version__
+from rustforge.cli import failed, quarantine, queues
+from rustforge.cli.work import scheduler, worker
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="rustforge",
+    help="Run workers and schedulers, and look after queues and failed jobs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # its boxes show local variables, and these hold payloads
+)
+app.command()(worker)
+app.command()(scheduler)
+
+_jobs = typer.Typer(
+    help="Look after queues and failed jobs. Where they are say REDIS_URL, REDIS_PREFIX and DATABASE_URL.",
+    no_args_is_help=True,
+)
+for _command in (
+    failed.list_,
+    failed.show,
+    failed.retry,
+    failed.forget,
+    failed.purge,
+    queues.stats,
+    queues.pause,
+    queues.resume,
+    queues.cancel,
+    queues.clear,
+):
+    _jobs.command(_command.__name__.rstrip("_"))(_command)
+_jobs.add_typer(quarantine.app, name="quarantine")
+app.add_typer(_jobs, name="jobs")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    _: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""

@@ -1,0 +1,111 @@
+"""`rustforge jobs stats`, `pause`, `resume`, `cancel` and `clear`: the queues in Redis."""
+
+from typing import Annotated
+
+import typer
+
+from rustforge.boot import boot
+from rustforge.cli.options import Json, QueueName, Yes
+from rustforge.cli.output import confirm, show_json, show_table, with_bar
+from rustforge.cli.run import fail, run
+from rustforge.jobs.queue import QueueStats
+
+__all__ = ["cancel", "clear", "pause", "resume", "stats"]
+
+_Queues = Annotated[list[str], typer.Argument(help="The queues.")]
+
+
+def stats(
+    queues: Annotated[list[str] | None, typer.Argument(show_default="those that hold jobs", help="The queues.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Count the jobs of queues, by where they stand."""
+
+    async def work() -> None:
+        async with boot() as ctx:
+            found = [await ctx.queue.stats(name) for name in queues or await ctx.queue.names()]
+        if as_json:
+            show_json(found)
+        elif not found:
+            typer.echo("No queue holds any jobs.")
+        else:
+            titles = ["queue", "ready", "delayed", "waiting", "running", "parked", "quarantined", "dead", "workers"]
+            show_table([*titles, "oldest", "state"], [_row(one) for one in found])
+
+    run(work())
+
+
+def pause(queues: _Queues, as_json: Json = False) -> None:
+    """Let workers take nothing from queues any more; what runs goes on."""
+
+    async def work() -> None:
+        async with boot() as ctx:
+            for name in queues:
+                await ctx.queue.pause(name)
+        _tell(queues, "paused", as_json=as_json)
+
+    run(work())
+
+
+def resume(queues: _Queues, as_json: Json = False) -> None:
+    """Let workers take jobs again."""
+
+    async def work() -> None:
+        async with boot() as ctx:
+            for name in queues:
+                await ctx.queue.resume(name)
+        _tell(queues, "resumed", as_json=as_json)
+
+    run(work())
+
+
+def cancel(
+    job_id: Annotated[str, typer.Argument(help="The job's id.")],
+    queue: QueueName = None,
+    as_json: Json = False,
+) -> None:
+    """Take a job out of its queue, or stop it where it runs."""
+
+    async def work() -> None:
+        async with boot() as ctx:
+            for name in [queue] if queue is not None else await ctx.queue.names():
+                if await ctx.queue.cancel(job_id, name):
+                    break
+            else:
+                fail(f"there is no job {job_id} in {'any queue' if queue is None else f'queue {queue}'}")
+        _tell([job_id], "cancelled", as_json=as_json)
+
+    run(work())
+
+
+def clear(
+    queue: Annotated[str, typer.Argument(help="The queue.")],
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Remove all jobs of a queue that do not run, the delayed and waiting ones included."""
+
+    async def work() -> None:
+        async with boot() as ctx:
+            count = await ctx.queue.size(queue)
+            confirm(f"Remove up to {count:,} jobs from queue {queue} for ever?", yes=yes or not count)
+            gone = await with_bar("Clearing", ctx.queue.clear(queue), lambda: ctx.queue.size(queue), hidden=as_json)
+        if as_json:
+            show_json({"removed": gone})
+        else:
+            typer.echo(f"Removed {gone:,} jobs.")
+
+    run(work())
+
+
+def _row(one: QueueStats) -> list[object]:
+    oldest = f"{one.oldest_seconds:,.0f} s" if one.ready else ""
+    counts = [one.ready, one.delayed, one.waiting, one.running, one.parked, one.quarantined, one.dead, one.workers]
+    return [one.queue, *counts, oldest, "paused" if one.paused else "working" if one.workers else "no worker"]
+
+
+def _tell(names: list[str], done: str, *, as_json: bool) -> None:
+    if as_json:
+        show_json({done: names})
+    else:
+        typer.echo(f"{done.capitalize()}: {', '.join(names)}")
