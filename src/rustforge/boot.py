@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from types import MappingProxyType, SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from rustforge.jobs import OutboxFlusher
 
 __all__ = ["BootContext", "boot"]
+
+
+class _Outbox(NamedTuple):
+    """Where jobs of the outbox come from, and where they go."""
+
+    db: Any
+    queue: Any
 
 
 class LazyDatabase:
@@ -52,7 +59,7 @@ class LazyDatabase:
             self._made = Database(self._url, migrate=self._migrate)
             from rustforge.jobs import OutboxFlusher  # noqa: PLC0415 - it needs the same extra
 
-            self._flusher = OutboxFlusher(SimpleNamespace(db=self._made, queue=self._queue))
+            self._flusher = OutboxFlusher(_Outbox(self._made, self._queue))
             self._flusher.listen(self._loop)
         return self._made
 

@@ -139,7 +139,9 @@ def return_type(function: Callable[..., Any]) -> Any:
     Raises:
         InvalidTypeError: The annotation names what does not exist at run time.
     """
-    inner = function.func if type(function) is functools.partial else function
+    inner: Any = function
+    if type(inner) is functools.partial:
+        inner = inner.func
     if type(inner) is types.FunctionType and sys.version_info < (3, 14):  # the way of most calls
         known = _return_types.get(id(inner.__code__))
         if known and known.annotation is inner.__annotations__.get("return") and "__wrapped__" not in inner.__dict__:

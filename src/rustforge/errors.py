@@ -163,4 +163,7 @@ class JobEncodeError(JobError, TypeError):
 
 
 class JobDecodeError(JobError, ValueError):
-    """What stands in a queue is not a job, or its payload does not fit the class. The message never holds the payload."""
+    """What stands in a queue is not a job, or its payload does not fit the class.
+
+    The message never holds the payload.
+    """

@@ -2,8 +2,9 @@
 
 A cache with the prefix `shop` keeps the value `article:1` under `shop:article:1`. What it needs beside the values has
 a tilde where values have the colon, so that neither can be mistaken for the other: `shop~tag:...`, `shop~lock:...`,
-`shop~rate:...`. The keys of a job queue share a hash tag, so that a cluster keeps them together: `shop~{jobs:mail}:...`.
-The values of a prefix `shop:eu` lie among those of `shop`, and `flush_all` of `shop` removes them.
+`shop~rate:...`. The keys of a job queue share a hash tag, so that a cluster keeps them together:
+`shop~{jobs:mail}:...`. The values of a prefix `shop:eu` lie among those of `shop`, and `flush_all` of `shop` removes
+them.
 """
 
 from __future__ import annotations

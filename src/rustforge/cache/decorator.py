@@ -90,7 +90,8 @@ class CachedFunction(Generic[P, T]):
 
     def _bind(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         args = (*self._bound, *args)
-        if self._positions is not None and not kwargs and len(args) == len(self._positions):  # what `bind` would find, without its cost
+        if self._positions is not None and not kwargs and len(args) == len(self._positions):
+            # What `bind` would find, without its cost.
             return dict(zip(self._positions, args, strict=True))
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()

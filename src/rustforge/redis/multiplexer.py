@@ -163,7 +163,7 @@ class _Link(asyncio.Protocol):
         try:
             reader.feed(data)
             for answer in iter(reader.gets, _NOT_READY):
-                kind = type(answer)
+                kind: type[Any] = type(answer)
                 if kind is hiredis.PushNotification:
                     self.owner.handle_push(answer)
                     continue
