@@ -1182,7 +1182,7 @@ class Team:
 
     async def join(self, **options: Any) -> processes.Worker:
         """Let one more process work, with a short lease."""
-        worker = _spare.pop() if _spare else processes.Worker("tests.acceptance.workers.jobs")
+        worker = _spare.pop() if _spare else processes.Worker("tests.acceptance.workers.acting")
         self.workers.append(worker)
         order = {"lease": LEASE, "shutdown_timeout": 30, **options}
         worker.order(do="work", url=self.stage.url, prefix=self.stage.prefix, **order)
@@ -1238,7 +1238,7 @@ async def team(redis_stage: Stage) -> AsyncIterator[Team]:
 
 async def test_sigterm_lets_jobs_end(team: Team) -> None:
     """What runs is finished, what waits stays for others."""
-    from tests.acceptance.workers.jobs import Act  # noqa: PLC0415 - for these tests only
+    from tests.acceptance.workers.acting import Act  # noqa: PLC0415 - for these tests only
 
     worker = await team.join(concurrency=1)
     await team.stage.queue.push_many([Act(name="a", seconds=0.2), Act(name="b")])
@@ -1251,7 +1251,7 @@ async def test_sigterm_lets_jobs_end(team: Team) -> None:
 
 async def test_sigterm_hands_unfinished_jobs_back_at_once(team: Team) -> None:
     """After `shutdown_timeout`; another worker starts them without waiting for a lease."""
-    from tests.acceptance.workers.jobs import Act, Threaded  # noqa: PLC0415 - for these tests only
+    from tests.acceptance.workers.acting import Act, Threaded  # noqa: PLC0415 - for these tests only
 
     first = await team.join(shutdown_timeout=0.1, lease=60)
     await team.stage.queue.push_many([Act(name="a", seconds=60), Threaded(name="t", seconds=1)])
@@ -1270,7 +1270,7 @@ async def test_sigterm_hands_unfinished_jobs_back_at_once(team: Team) -> None:
 
 async def test_a_second_sigterm_does_not_wait(team: Team) -> None:
     """Nobody has to use SIGKILL."""
-    from tests.acceptance.workers.jobs import Act  # noqa: PLC0415 - for these tests only
+    from tests.acceptance.workers.acting import Act  # noqa: PLC0415 - for these tests only
 
     worker = await team.join(shutdown_timeout=60)
     await team.stage.queue.push(Act(name="a", seconds=60))
@@ -1288,7 +1288,7 @@ async def test_a_second_sigterm_does_not_wait(team: Team) -> None:
 
 async def test_a_killed_worker_s_jobs_run_within_its_lease(team: Team) -> None:
     """And a second more."""
-    from tests.acceptance.workers.jobs import Act  # noqa: PLC0415 - for these tests only
+    from tests.acceptance.workers.acting import Act  # noqa: PLC0415 - for these tests only
 
     first = await team.join()
     await team.stage.queue.push_many([Act(name="a", group="g", seconds=60), Act(name="b", group="g")])
@@ -1305,7 +1305,7 @@ async def test_a_killed_worker_s_jobs_run_within_its_lease(team: Team) -> None:
 
 async def test_a_handler_that_holds_the_loop_keeps_its_lease(team: Team) -> None:
     """The beat has a thread of its own: for three leases nobody takes the job over."""
-    from tests.acceptance.workers.jobs import Block  # noqa: PLC0415 - for these tests only
+    from tests.acceptance.workers.acting import Block  # noqa: PLC0415 - for these tests only
 
     first = await team.join()
     await team.stage.queue.push(Block(name="a", seconds=3 * LEASE))
@@ -1320,7 +1320,7 @@ async def test_a_handler_that_holds_the_loop_keeps_its_lease(team: Team) -> None
 
 async def test_a_worker_that_stood_still_is_fenced(team: Team) -> None:
     """SIGSTOP for longer than the lease: others have its jobs, its own result does not count, and it goes on."""
-    from tests.acceptance.workers.jobs import Act  # noqa: PLC0415 - for these tests only
+    from tests.acceptance.workers.acting import Act  # noqa: PLC0415 - for these tests only
 
     first = await team.join()
     await team.stage.queue.push_many([Act(name="a", group="g", seconds=0.3), Act(name="b", group="g")])
@@ -1342,7 +1342,7 @@ async def test_a_worker_that_stood_still_is_fenced(team: Team) -> None:
 
 async def test_a_poisonous_job_ends_in_quarantine(team: Team) -> None:
     """It kills every process that runs it; after `max_recoveries` it is set aside, and the others run."""
-    from tests.acceptance.workers.jobs import Act, Crash  # noqa: PLC0415 - for these tests only
+    from tests.acceptance.workers.acting import Act, Crash  # noqa: PLC0415 - for these tests only
 
     (poison, *_) = await team.stage.queue.push_many([Crash(name="x"), Act(name="a"), Act(name="b")])
     crashes = 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import redis
 
+from rustforge.clock import ManualClock
 from rustforge.jobs import ConcurrencyLimit, Job, Queue, RateLimit, Worker
 from rustforge.redis import RedisUrl, connect
 from rustforge.redis.memory import MemoryClient
@@ -18,7 +19,6 @@ from tests.support.wait import wait_until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from rustforge.clock import ManualClock
     from rustforge.jobs import JobContext
 
 LEASE = 0.6
@@ -163,19 +163,20 @@ class Stage:
     @contextlib.asynccontextmanager
     async def running(self, worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
         """Let that worker run within the block, which begins when it has its lease."""
-        before = (await self.queue.stats(worker._queues[0])).workers
         task = asyncio.create_task(worker.run())
         try:
             await wait_until(lambda: task.done() or (worker._sources and worker._sources[-1].epoch))
-            await wait_until(lambda: self._counts(worker, before + 1))
             yield task
         finally:
             worker.stop()
             async with asyncio.timeout(20):
                 await task
 
-    async def _counts(self, worker: Worker, workers: int) -> bool:
-        return (await self.queue.stats(worker._queues[0])).workers >= workers
+    async def at(self, seconds: float) -> None:
+        """Set the clock to so many seconds after its start, and let a worker do what is due then."""
+        assert self.clock is not None
+        self.clock.advance(ManualClock().time() + seconds - self.clock.time())
+        await self.work()
 
     async def until_ran(self, count: int, seconds: float = 5.0) -> None:
         """Wait until so many runs of `Play` began."""
