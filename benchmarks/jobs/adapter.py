@@ -84,7 +84,13 @@ class Tally:
             if count > told:
                 told = count
                 cpu = time.process_time() - self._cpu
-                line = {"count": count, "first": self.first, "last": self.last, "cpu": cpu, "memory": resident()}
+                line: dict[str, Any] = {
+                    "count": count,
+                    "first": self.first,
+                    "last": self.last,
+                    "cpu": cpu,
+                    "memory": resident(),
+                }
                 if self._delays is not None:
                     line["delays"], self._delays = self._delays, []
                 os.write(1, f"{RAN}{json.dumps(line)}\n".encode())

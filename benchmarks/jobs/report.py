@@ -12,7 +12,7 @@ from benchmarks.tables import MIB, goals, machine, number, ours, spread, summary
 if TYPE_CHECKING:
     from pathlib import Path
 
-FEW = 100
+FEW = 10_000
 """With fewer jobs than this in the queue, the bytes of one say nothing."""
 
 
@@ -26,6 +26,7 @@ def make_tables(results: dict[str, Any]) -> dict[str, str]:
         "jobs-enqueued": _speeds(results, ENQUEUED, "Enqueued a second"),
         "jobs-bulk": _speeds(results, BULK, "Enqueued a second"),
         "jobs-costs": _costs(results),
+        "jobs-idle": _idle(results["idle"]),
         "jobs-delays": _delays(results["delays"]),
         "jobs-workers": _workers(results["workers"]),
         "jobs-depth": _depth(results["depth"]),
@@ -76,13 +77,11 @@ def _processed(results: dict[str, Any]) -> str:
 
 
 def _costs(results: dict[str, Any]) -> str:
-    idle = {row["client"]: number(row["commands_per_second"]) for row in results["idle"]}
     return tabulate(
         [
             "Queue",
             "Commands a job",
             "Bytes of a waiting job",
-            "Idle: commands a second",
             "Keys left",
             "Bytes a job left",
         ],
@@ -91,12 +90,19 @@ def _costs(results: dict[str, Any]) -> str:
                 ours(row),
                 number(row["commands"]["median"]),
                 number(row["bytes"]["median"]),
-                idle.get(row["client"], ""),
                 f"{row['keys']['median']:,.0f}",
                 f"{row['left']['median']:,.0f}",
             ]
             for row in results["costs"]
         ],
+    )
+
+
+def _idle(rows: list[dict[str, Any]]) -> str:
+    rows = sorted(rows, key=lambda row: float(row["commands_per_second"]))
+    return tabulate(
+        ["Queue", "Sent a second", "Those in scripts included"],
+        [[ours(row), f"{row['sent_per_second']:.2f}", f"{row['commands_per_second']:.2f}"] for row in rows],
     )
 
 

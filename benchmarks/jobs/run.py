@@ -83,7 +83,7 @@ async def measure(
 def versions(module: str) -> dict[str, str | None]:
     """Ask a queue's environment for the versions of its packages; nothing where it was not made."""
     with suppress(OSError, subprocess.CalledProcessError):
-        command = [interpreter(module), "-c", _VERSIONS, *BY_MODULE[module].distributions]
+        command = [str(interpreter(module)), "-c", _VERSIONS, *BY_MODULE[module].distributions]
         found: dict[str, str | None] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         return found
     return {}

@@ -210,6 +210,23 @@ def commands(started: RedisServer) -> int:
 _SET_UP = {"auth", "client", "config", "hello", "info", "select"}
 
 
+async def watch(started: RedisServer, seconds: float) -> tuple[int, int]:
+    """Listen to the server for a while; return how many commands clients sent, and how many scripts ran."""
+    sent = inner = 0
+    reader, writer = await asyncio.open_connection("127.0.0.1", started.port)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            writer.write(b"MONITOR\r\n")
+            await reader.readline()  # OK
+            while line := await reader.readline():
+                if line.partition(b"]")[0].endswith(b" lua"):
+                    inner += 1
+                else:
+                    sent += 1
+    writer.close()
+    return sent, inner
+
+
 def held(started: RedisServer) -> int:
     """Weigh what the server stores, without its clients, its scripts and what waits for the disk."""
     [info] = ask(started.port, ("INFO", "memory"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from benchmarks.jobs.bench import JobBench, rows_of
 from benchmarks.jobs.goals import GOALS
 from benchmarks.jobs.peers import BY_HAND, OURS, PEERS
 from benchmarks.jobs.run import PARTS, TOPICS, measure, versions
-from benchmarks.jobs.running import Contender, Crew, Maker, commands, held, interpreter, keys, server
+from benchmarks.jobs.running import Contender, Crew, Maker, commands, held, interpreter, keys, server, watch
 from benchmarks.jobs.scale import SCALES, TINY
 from benchmarks.jobs.topics.throughput import BULK, CONTENDERS, ENQUEUED, IN_BULK, PROCESSED
+from benchmarks.server import ask
 
 
 async def run(topic: str, modules: tuple[str, ...] = (OURS, BY_HAND)) -> dict[str, Any]:
@@ -49,7 +51,7 @@ async def test_idle() -> None:
     """The commands of a worker without jobs are counted."""
     results = await run("jobs-idle")
     assert [row["key"] for row in results["idle"]] == [OURS, BY_HAND]
-    assert all(row["commands_per_second"] >= 0 for row in results["idle"])
+    assert all(row["commands_per_second"] >= row["sent_per_second"] >= 0 for row in results["idle"])
 
 
 async def test_ours_alone() -> None:
@@ -80,6 +82,10 @@ async def test_the_server_keeps_an_append_only_file_and_is_counted() -> None:
             commands(started)
             assert await maker.enqueue() > 0
         assert commands(started) == 1
+        watching = asyncio.create_task(watch(started, 0.3))
+        await asyncio.sleep(0.1)
+        ask(started.port, ("EVAL", "return redis.call('PING')", 0), ("PING",))
+        assert await watching == (2, 1)
         assert keys(started) == 1
         assert held(started) > empty
         assert list((started.folder / "appendonlydir").iterdir())
@@ -124,7 +130,7 @@ def test_ratios_are_to_the_fastest_peer() -> None:
     )
     rows = rows_of("g", {ours: [10, 30, 20], slow: [1, 1, 1], fast: [2, 2, 2], hand: [90, 90, 90]})
     assert {row["client"]: row["ratio"] for row in rows} == {"Ours": 10, "Slow": 0.5, "Fast": 1, "Hand": 45}
-    results = {part: [] for part in PARTS} | {"rows": [{**row, "group": PROCESSED} for row in rows]}
+    results: dict[str, Any] = {part: [] for part in PARTS} | {"rows": [{**row, "group": PROCESSED} for row in rows]}
     assert [(outcome.figure, outcome.reached) for outcome in judge(results, GOALS)] == [(10, False)]
 
 

@@ -43,8 +43,8 @@ PEERS = (
         "dramatiq",
         ("dramatiq", "redis", "hiredis"),
         "`RedisBroker` with its default middleware, one process of 8 threads, its default. For the most jobs a "
-        "second, 32 threads and `dramatiq_queue_prefetch=200`, which more than doubled them. It enqueues without asyncio, from "
-        "one thread, as several are no faster.",
+        "second, 32 threads and `dramatiq_queue_prefetch=200`, which more than doubled them. It enqueues without "
+        "asyncio, from one thread, as several are no faster.",
         "Runs again once the dead worker's heartbeat is 60 s old and another's maintenance, which is left to chance "
         "(one command in a thousand), has come upon it.",
     ),
@@ -76,8 +76,8 @@ PEERS = (
         "docket",
         "docket",
         ("pydocket", "redis", "hiredis", "uvloop"),
-        "Concurrency 100, no results (`execution_ttl=0`), `max_connections=1000` in the URL, as 100 jobs need more than "
-        "100 connections. For the most jobs a second, `minimum_check_interval` of 10 ms (else 250), which made it "
+        "Concurrency 100, no results (`execution_ttl=0`), `max_connections=1000` in the URL, as 100 jobs need more "
+        "than 100 connections. For the most jobs a second, `minimum_check_interval` of 10 ms (else 250), which made it "
         "several times as fast.",
         "Runs again after 5 minutes (`redelivery_timeout`).",
     ),

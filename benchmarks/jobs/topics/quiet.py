@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.bench import summarise
 from benchmarks.children import ChildError
 from benchmarks.jobs.peers import BY_HAND, OURS
-from benchmarks.jobs.running import Contender, Crew, Maker, commands, server
+from benchmarks.jobs.running import Contender, Crew, Maker, server, watch
 
 if TYPE_CHECKING:
     from benchmarks.jobs.bench import JobBench
@@ -79,21 +79,27 @@ async def measure_idle(bench: JobBench) -> dict[str, list[dict[str, Any]]]:
     """Count the commands of workers that have nothing to do, all at the same time, each with a server of its own."""
     contenders = bench.take(CONTENDERS)
 
-    async def watch(contender: Contender) -> float | ChildError:
+    async def watch_one(contender: Contender) -> tuple[int, int] | ChildError:
         try:
             async with server() as started, Crew(contender, started.url) as worker:
                 await _run_one(contender, started.url, worker)
                 await asyncio.sleep(min(CALM_SECONDS, bench.scale.idle_seconds))
-                commands(started)
-                await asyncio.sleep(bench.scale.idle_seconds)
-                return commands(started) / bench.scale.idle_seconds
+                return await watch(started, bench.scale.idle_seconds)
         except ChildError as error:
             return error
 
     rows = []
-    for contender, found in zip(tuple(contenders), await asyncio.gather(*map(watch, contenders)), strict=True):
+    for contender, found in zip(tuple(contenders), await asyncio.gather(*map(watch_one, contenders)), strict=True):
         if isinstance(found, ChildError):
             bench.drop(contenders, contender, found)
         else:
-            rows.append({"client": contender.label, "key": contender.key, "commands_per_second": round(found, 2)})
+            sent, inner = (number / bench.scale.idle_seconds for number in found)
+            rows.append(
+                {
+                    "client": contender.label,
+                    "key": contender.key,
+                    "sent_per_second": round(sent, 2),
+                    "commands_per_second": round(sent + inner, 2),
+                }
+            )
     return {"idle": rows}
