@@ -37,7 +37,7 @@ def list_(
     """List failed jobs, the newest failure first."""
     filters = _filters(queue, name, group, search, since, until)
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             page = await _failed(ctx).list(**filters, limit=limit, before=before)
         if as_json:
@@ -51,13 +51,13 @@ def list_(
             if page.next is not None:
                 typer.echo(f"There are more: --before {page.next}")
 
-    run(work())
+    run(_work())
 
 
 def show(job_id: Annotated[str, typer.Argument(help="The job's id.")], as_json: Json = False) -> None:
     """Show a job with its payload and error: a failed one, or one that is in a queue."""
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             found: Any = await _failed(ctx).get(job_id)
             for queue in [] if found is not None else await ctx.queue.names():
@@ -74,7 +74,7 @@ def show(job_id: Annotated[str, typer.Argument(help="The job's id.")], as_json: 
                 facts[field] = codec.encode(value).decode()
         return show_facts(facts)
 
-    run(work())
+    run(_work())
 
 
 def retry(
@@ -93,7 +93,7 @@ def retry(
     filters = _filters(queue, name, group, search, since, until)
     _require_choice(ids, every, filters)
 
-    async def work() -> int:
+    async def _work() -> int:
         async with boot() as ctx:
             failed = _failed(ctx)
             if not every:
@@ -112,7 +112,7 @@ def retry(
             typer.echo(f"Retried {retried:,} jobs." + (f" {left:,} cannot be retried now." if left > 0 else ""))
         return FAILED if left > 0 else 0
 
-    run(work())
+    run(_work())
 
 
 def forget(
@@ -131,7 +131,7 @@ def forget(
     filters = _filters(queue, name, group, search, since, until)
     _require_choice(ids, every, filters)
 
-    async def work() -> int:
+    async def _work() -> int:
         async with boot() as ctx:
             failed = _failed(ctx)
             count = await failed.count(**filters) if every else len(ids or [])
@@ -143,7 +143,7 @@ def forget(
             )
         return _tell("forgotten", gone, as_json=as_json)
 
-    run(work())
+    run(_work())
 
 
 def purge(
@@ -155,14 +155,14 @@ def purge(
 ) -> None:
     """Remove the jobs that failed longer ago than a time."""
 
-    async def work() -> int:
+    async def _work() -> int:
         async with boot() as ctx:
             failed = _failed(ctx)
             confirm(f"Forget all jobs that failed longer than {older_than} ago?", yes=yes)
             gone = await with_bar("Purging", failed.prune(older_than), failed.count, hidden=as_json)
         return _tell("forgotten", gone, as_json=as_json)
 
-    run(work())
+    run(_work())
 
 
 async def _forget_all(failed: "FailedJobs", filters: dict[str, Any]) -> int:

@@ -22,7 +22,7 @@ _Id = Annotated[str, typer.Argument(help="The job's id.")]
 def list_(queue: QueueName = None, as_json: Json = False) -> None:
     """List what is in quarantine, with the reasons."""
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             found = [(name, one) for name in await _queues(ctx, queue) for one in await ctx.queue.quarantined(name)]
         rows = [
@@ -36,14 +36,14 @@ def list_(queue: QueueName = None, as_json: Json = False) -> None:
         else:
             show_table(list(rows[0]), [list(row.values()) for row in rows])
 
-    run(work())
+    run(_work())
 
 
 @app.command()
 def requeue(job_id: _Id, queue: QueueName = None, as_json: Json = False) -> None:
     """Enqueue a job in quarantine anew."""
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             for name in await _queues(ctx, queue):
                 if await ctx.queue.requeue_quarantined(job_id, name):
@@ -52,14 +52,14 @@ def requeue(job_id: _Id, queue: QueueName = None, as_json: Json = False) -> None
                 fail(f"there is no job {job_id} in quarantine")
         _tell("requeued", job_id, as_json=as_json)
 
-    run(work())
+    run(_work())
 
 
 @app.command()
 def discard(job_id: _Id, queue: QueueName = None, yes: Yes = False, as_json: Json = False) -> None:
     """Throw a job in quarantine away."""
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             confirm(f"Throw job {job_id} away for ever?", yes=yes)
             for name in await _queues(ctx, queue):
@@ -69,7 +69,7 @@ def discard(job_id: _Id, queue: QueueName = None, yes: Yes = False, as_json: Jso
                 fail(f"there is no job {job_id} in quarantine")
         _tell("discarded", job_id, as_json=as_json)
 
-    run(work())
+    run(_work())
 
 
 async def _queues(ctx: BootContext, queue: str | None) -> Sequence[str]:

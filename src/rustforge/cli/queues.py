@@ -21,7 +21,7 @@ def stats(
 ) -> None:
     """Count the jobs of queues, by where they stand."""
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             found = [await ctx.queue.stats(name) for name in queues or await ctx.queue.names()]
         if as_json:
@@ -32,31 +32,31 @@ def stats(
             titles = ["queue", "ready", "delayed", "waiting", "running", "parked", "quarantined", "dead", "workers"]
             show_table([*titles, "oldest", "state"], [_row(one) for one in found])
 
-    run(work())
+    run(_work())
 
 
 def pause(queues: _Queues, as_json: Json = False) -> None:
     """Let workers take nothing from queues any more; what runs goes on."""
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             for name in queues:
                 await ctx.queue.pause(name)
         _tell(queues, "paused", as_json=as_json)
 
-    run(work())
+    run(_work())
 
 
 def resume(queues: _Queues, as_json: Json = False) -> None:
     """Let workers take jobs again."""
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             for name in queues:
                 await ctx.queue.resume(name)
         _tell(queues, "resumed", as_json=as_json)
 
-    run(work())
+    run(_work())
 
 
 def cancel(
@@ -66,7 +66,7 @@ def cancel(
 ) -> None:
     """Take a job out of its queue, or stop it where it runs."""
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             for name in [queue] if queue is not None else await ctx.queue.names():
                 if await ctx.queue.cancel(job_id, name):
@@ -75,7 +75,7 @@ def cancel(
                 fail(f"there is no job {job_id} in {'any queue' if queue is None else f'queue {queue}'}")
         _tell([job_id], "cancelled", as_json=as_json)
 
-    run(work())
+    run(_work())
 
 
 def clear(
@@ -85,7 +85,7 @@ def clear(
 ) -> None:
     """Remove all jobs of a queue that do not run, the delayed and waiting ones included."""
 
-    async def work() -> None:
+    async def _work() -> None:
         async with boot() as ctx:
             count = await ctx.queue.size(queue)
             confirm(f"Remove up to {count:,} jobs from queue {queue} for ever?", yes=yes or not count)
@@ -95,7 +95,7 @@ def clear(
         else:
             typer.echo(f"Removed {gone:,} jobs.")
 
-    run(work())
+    run(_work())
 
 
 def _row(one: QueueStats) -> list[object]:

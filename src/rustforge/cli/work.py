@@ -86,7 +86,7 @@ def worker(
     """
     set_up(log_level.value, as_json=as_json)
 
-    async def work() -> None:
+    async def _work() -> None:
         registry = await registry_of(target)
         layers = [load(one) for one in middleware or ()]
         queues = queue or sorted({cls.QUEUE for cls in registry})
@@ -104,7 +104,7 @@ def worker(
                 registry=registry,
             ).run()
 
-    run(work())
+    run(_work())
 
 
 def scheduler(
@@ -120,7 +120,7 @@ def scheduler(
     """Enqueue jobs at their times until SIGTERM or SIGINT comes. However many run, each instant is fired once."""
     set_up(log_level.value, as_json=as_json)
 
-    async def work() -> None:
+    async def _work() -> None:
         found = load(target)
         async with _context(boot_target) as ctx:
             made = (
@@ -139,7 +139,7 @@ def scheduler(
             else:
                 await made.run()
 
-    run(work())
+    run(_work())
 
 
 async def _list(made: Scheduler, *, as_json: bool) -> None:

@@ -42,7 +42,7 @@ class EnvelopeRoute(APIRoute):
         """Stand around the handler."""
         handle = super().get_route_handler()
 
-        async def enveloped(request: Request) -> Response:
+        async def _enveloped(request: Request) -> Response:
             try:
                 return await handle(request)
             except RequestValidationError as error:
@@ -57,7 +57,7 @@ class EnvelopeRoute(APIRoute):
                 _logger.exception("%s %s failed", request.method, request.url.path)
                 return error_response(500)
 
-        return enveloped
+        return _enveloped
 
 
 def error_response(

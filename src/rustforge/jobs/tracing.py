@@ -79,7 +79,7 @@ def trace_runs(tracer: Tracer | None = None) -> Middleware:
     reader, maker = _propagator(), tracer or trace.get_tracer(_SYSTEM)
     kind, error_code = trace.SpanKind.CONSUMER, trace.StatusCode.ERROR
 
-    async def traced(ctx: JobContext, job: Job, call_next: Callable[[], Awaitable[Any]], /) -> Any:
+    async def _traced(ctx: JobContext, job: Job, call_next: Callable[[], Awaitable[Any]], /) -> Any:
         del job
         parent = None if ctx.traceparent is None else reader.extract({"traceparent": ctx.traceparent})
         attributes = _attributes(ctx.job_name, ctx.queue_name, "process")
@@ -105,7 +105,7 @@ def trace_runs(tracer: Tracer | None = None) -> Middleware:
                     span.record_exception(error)
                 raise
 
-    return traced
+    return _traced
 
 
 def _attributes(name: str, queue: str, operation: str) -> dict[str, Any]:
