@@ -163,7 +163,7 @@ class _Link(asyncio.Protocol):
         try:
             reader.feed(data)
             for answer in iter(reader.gets, _NOT_READY):
-                kind: type[Any] = type(answer)
+                kind = type(answer)  # pyright: ignore[reportUnknownVariableType] - of any type
                 if kind is hiredis.PushNotification:
                     self.owner.handle_push(answer)
                     continue
