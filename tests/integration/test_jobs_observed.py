@@ -214,7 +214,7 @@ async def test_what_is_not_installed(time: TimeTraveler, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "opentelemetry.metrics", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'rustforge\[otel\]'"):
         observe_opentelemetry(metrics, meter)
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
     for start in (trace_enqueueing, trace_runs):
         with pytest.raises(ConfigurationError, match=r"pip install 'rustforge\[otel\]'"):
             start()

@@ -11,6 +11,7 @@ the record, for a formatter that writes JSON; with these, logs and spans can be 
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from rustforge.errors import ConfigurationError
@@ -48,18 +49,17 @@ def trace_enqueueing(tracer: Tracer | None = None) -> Callable[[], None]:
         worker = Worker(ctx, middleware=[trace_runs()])
         ```
     """
-    trace = _import()
-    writer, maker = _propagator(), tracer or trace.get_tracer(_SYSTEM)
-    kind, set_span = trace.SpanKind.PRODUCER, trace.set_span_in_context
+    trace = _import("trace")
+    start = (tracer or trace.get_tracer(_SYSTEM)).start_span
+    kind = trace.SpanKind.PRODUCER
 
     def write(job: Job) -> dict[str, Any]:
-        attributes = _attributes(job.NAME, job.QUEUE, "create")
-        span = maker.start_span(f"create {job.NAME}", kind=kind, attributes=attributes)
-        carrier: dict[str, str] = {}
-        writer.inject(carrier, set_span(span))
+        span = start(f"create {job.NAME}", kind=kind, attributes=_attributes(job.NAME, job.QUEUE, "create"))
         span.end()
-        found = carrier.get("traceparent")
-        return {} if found is None else {"t": found}
+        made = span.get_span_context()
+        if not made.is_valid:  # the application has set up no tracing
+            return {}
+        return {"t": f"00-{made.trace_id:032x}-{made.span_id:016x}-{made.trace_flags:02x}"}
 
     return on_enqueue(write)
 
@@ -75,37 +75,45 @@ def trace_runs(tracer: Tracer | None = None) -> Middleware:
     Raises:
         ConfigurationError: OpenTelemetry's API is not installed.
     """
-    trace = _import()
-    reader, maker = _propagator(), tracer or trace.get_tracer(_SYSTEM)
+    trace, context = _import("trace"), _import("context")
+    start, set_span = (tracer or trace.get_tracer(_SYSTEM)).start_span, trace.set_span_in_context
+    attach, detach = context.attach, context.detach
     kind, error_code = trace.SpanKind.CONSUMER, trace.StatusCode.ERROR
 
     async def _traced(ctx: JobContext, job: Job, call_next: Callable[[], Awaitable[Any]], /) -> Any:
         del job
-        parent = None if ctx.traceparent is None else reader.extract({"traceparent": ctx.traceparent})
+        parent = None if ctx.traceparent is None else _parent(trace, ctx.traceparent)
         attributes = _attributes(ctx.job_name, ctx.queue_name, "process")
         attributes["messaging.message.id"] = ctx.job_id
         attributes["rustforge.job.attempt"] = ctx.attempt
-        with maker.start_as_current_span(
-            f"process {ctx.job_name}",
-            context=parent,
-            kind=kind,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
-            try:
-                return await call_next()
-            except Snooze as snooze:
-                span.set_attribute("rustforge.job.snoozed_ms", snooze.delay_ms)
-                raise
-            except BaseException as error:
-                span.set_attribute("error.type", type(error).__qualname__)
-                span.set_status(error_code, str(error) or type(error).__qualname__)
-                if isinstance(error, Exception):
-                    span.record_exception(error)
-                raise
+        span = start(f"process {ctx.job_name}", context=parent, kind=kind, attributes=attributes)
+        token = attach(set_span(span))
+        try:
+            return await call_next()
+        except Snooze as snooze:
+            span.set_attribute("rustforge.job.snoozed_ms", snooze.delay_ms)
+            raise
+        except BaseException as error:
+            span.set_attribute("error.type", type(error).__qualname__)
+            span.set_status(error_code, str(error) or type(error).__qualname__)
+            if isinstance(error, Exception):
+                span.record_exception(error)
+            raise
+        finally:
+            detach(token)
+            span.end()
 
     return _traced
+
+
+def _parent(trace: Any, traceparent: str) -> Any:
+    """Read W3C's header into a context, and one that makes no sense into none."""
+    try:
+        version, trace_id, span_id, flags = traceparent.split("-")[:4]
+        found = trace.SpanContext(int(trace_id, 16), int(span_id, 16), True, trace.TraceFlags(int(flags, 16)))  # noqa: FBT003
+    except ValueError:
+        return None
+    return trace.set_span_in_context(trace.NonRecordingSpan(found)) if found.is_valid and version != "ff" else None
 
 
 def _attributes(name: str, queue: str, operation: str) -> dict[str, Any]:
@@ -118,17 +126,9 @@ def _attributes(name: str, queue: str, operation: str) -> dict[str, Any]:
     }
 
 
-def _import() -> Any:
+def _import(name: str) -> Any:
     try:
-        from opentelemetry import trace  # noqa: PLC0415 - an extra
+        return importlib.import_module(f"opentelemetry.{name}")
     except ImportError as error:
-        msg = f"{error.name} is not installed; it comes with: pip install 'rustforge[otel]'"
+        msg = "opentelemetry is not installed; it comes with: pip install 'rustforge[otel]'"
         raise ConfigurationError(msg) from error
-    return trace
-
-
-def _propagator() -> Any:
-    """Return what writes and reads W3C's header, whatever else the application propagates."""
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator  # noqa: PLC0415 - an extra
-
-    return TraceContextTextMapPropagator()
