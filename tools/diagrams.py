@@ -100,8 +100,8 @@ NOT_DRAWN = {"cancel", "clear"}
 """What people ask for; it leads from every place to the end, and would hide the rest."""
 
 LINES: dict[tuple[str, str], tuple[str, str, int, int, str]] = {
-    ("new", "delayed"): ("M186 30 104 76", "later", 128, 46, "end"),
-    ("new", "waiting"): ("M254 30 336 76", "not its turn", 312, 46, "start"),
+    ("new", "delayed"): ("M192 36 106 76", "later", 128, 50, "end"),
+    ("new", "waiting"): ("M248 36 334 76", "not its turn", 312, 50, "start"),
     ("new", "ready"): ("M220 36V170", "", 0, 0, ""),
     ("delayed", "waiting"): ("M132 92H308", "", 0, 0, ""),
     ("delayed", "ready"): ("M112 116 178 170", "due", 132, 150, "end"),
@@ -290,11 +290,14 @@ def write_moves(moves: set[Move]) -> str:
     check_lines(moves)
     rows = ["| From | To | When |", "|---|---|---|"]
     order = list(PLACES)
+    asked = [move for move in moves if move.action in NOT_DRAWN]
     ways: dict[tuple[str, str], set[str]] = {}
-    for move in moves:
+    for move in moves - set(asked):
         ways.setdefault((move.start, move.end), set()).add(move.words)
     for start, end in sorted(ways, key=lambda way: (order.index(way[0]), order.index(way[1]))):
-        rows.append(f"| {PLACES[start][0]} | {PLACES[end][0]} | {'; '.join(sorted(ways[start, end]))} |")
+        rows.append(f"| {PLACES[start][0]} | {PLACES[end][0]} | {', or '.join(sorted(ways[start, end]))} |")
+    starts = sorted({PLACES[move.start][0] for move in asked})
+    rows.append(f"| {', '.join(starts)} | over | {', or '.join(sorted({move.words for move in asked}))} |")
     return "\n".join([*rows, ""])
 
 
