@@ -406,9 +406,11 @@ class Worker:
         if run not in self._suspects:
             return True  # its lease was lost meanwhile
         self._suspects.remove(run)
-        if there and not run.over:
+        if there:
             self._alone = run
             self._spawn(run)
+        else:
+            del run.source.runs[run.job.id]
         return True
 
     async def _progress(self, queue: str, job_id: str, done: float, total: float | None, note: str) -> None:
