@@ -127,12 +127,15 @@ async def test_the_fake_keeps_typed_jobs() -> None:
     fake = FakeQueue()
     first = await Add(number=1).dispatch(fake, delay=timedelta(minutes=1))
     rest = await fake.push_many([Add(number=2), Unique()])
-    batch = await fake.push_batch([Add(number=3)], then=Blocking())
+    batch = await fake.push_batch([Add(number=3)], then=Add(number=33))
     chain = await fake.push_chain([Add(number=4), Add(number=5)])
-    assert [job.number for job in fake.pushed(Add)] == [1, 2, 3, 4, 5]
-    assert fake.pushed(Add, lambda job: job.number > 4) == [Add(number=5)]
+    assert [job.number for job in fake.pushed(Add)] == [1, 2, 3, 33, 4, 5]
+    assert fake.pushed(Add, lambda job: job.number == 5) == [Add(number=5)]
     assert [one.id for one in fake.jobs][:3] == [first, *rest]
     assert [one.id for one in fake.jobs][-2:] == chain
+    assert fake.jobs[-1].options == {"g": chain[0], "gh": 1}
+    with pytest.raises(InvalidArgumentError, match="all of its jobs in one queue"):
+        await fake.push_chain([Add(number=1), Unique()])
     assert fake.jobs[0].delay == 60
     assert fake.jobs[0].queue == "numbers"
     assert fake.jobs[3].options == {"b": batch}

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rustforge import codec
 from rustforge.clock import milliseconds
 from rustforge.errors import JobDecodeError
-from rustforge.jobs.envelope import Envelope, new_id
 from rustforge.jobs.job import Job, envelope_of
+from rustforge.jobs.several import write_batch, write_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from rustforge.jobs.envelope import Envelope
     from rustforge.types import Duration
 
 __all__ = ["FAKED", "FakeQueue", "PushedJob"]
@@ -83,17 +84,16 @@ class FakeQueue:
 
     async def push_batch(self, jobs: Iterable[Job], then: Job) -> str:
         """Keep the jobs of a batch; the one at its end is kept too, as if it had come to it."""
-        batch = new_id()
-        written = [(envelope_of(job, options={"b": batch}), type(job)) for job in jobs]
-        for envelope, cls in [*written, (envelope_of(then), type(then))]:
-            self._keep(envelope, 0, cls)
+        given = tuple(jobs)
+        batch, envelopes, last = write_batch(given, then)
+        for envelope, job in zip([*envelopes, last], [*given, then], strict=True):
+            self._keep(envelope, 0, type(job))
         return batch
 
     async def push_chain(self, jobs: Iterable[Job]) -> list[str]:
         """Keep the jobs of a chain; see [`Queue.push_chain`][rustforge.jobs.Queue.push_chain]."""
-        chain = new_id()
-        written = [(envelope_of(job, options={"g": chain, "gh": 1}), type(job)) for job in jobs]
-        return [self._keep(envelope, 0, cls) for envelope, cls in written]
+        given = tuple(jobs)
+        return [self._keep(one, 0, type(job)) for one, job in zip(write_chain(given), given, strict=True)]
 
     async def enqueue(
         self, envelopes: Sequence[Envelope], *, delays_ms: Sequence[int] | None = None, once: bool = False

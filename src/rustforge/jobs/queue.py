@@ -19,6 +19,7 @@ from rustforge.jobs.fake import FAKED, FakeQueue
 from rustforge.jobs.job import Job, envelope_of, options_of, payload_of
 from rustforge.jobs.scripts import BATCH, MANAGE
 from rustforge.jobs.sender import Sender
+from rustforge.jobs.several import write_batch, write_chain
 from rustforge.keys import KeySpace
 from rustforge.redis import RedisClient, connect, escape_glob
 
@@ -283,10 +284,7 @@ class Queue:
         Returns:
             The batch's id.
         """
-        batch = new_id()
-        envelopes = [envelope_of(job, options={"b": batch}) for job in jobs]
-        last = envelope_of(then)
-        _require_one_queue(envelopes and [*envelopes, last], "a batch")
+        batch, envelopes, last = write_batch(jobs, then)
         for one in (*envelopes, last):
             self._checked(one.name, one.body)
         base = self.base_of(envelopes[0])
@@ -306,17 +304,7 @@ class Queue:
         Returns:
             Their ids; the first is also the name of the group that they form.
         """
-        chain = new_id()
-        envelopes: list[Envelope] = []
-        for job in jobs:
-            written = envelope_of(job, job_id=None if envelopes else chain)
-            if "g" in written.options:
-                msg = f"{job.__class__.__name__} has a group of its own, so it cannot be in a chain"
-                raise InvalidArgumentError(msg)
-            written.options.update(g=chain, gh=1)
-            envelopes.append(written)
-        _require_one_queue(envelopes, "a chain")
-        return await self._enqueue(envelopes, itertools.repeat(0))
+        return await self._enqueue(write_chain(jobs), itertools.repeat(0))
 
     async def _enqueue(self, envelopes: Sequence[Envelope], waits: Iterable[int], *, once: bool = False) -> list[str]:
         prepared = [
@@ -654,9 +642,3 @@ def _pairs(found: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
         yield from found
     else:
         yield from zip(found[::2], found[1::2], strict=True)
-
-
-def _require_one_queue(envelopes: Sequence[Envelope], what: str) -> None:
-    if not envelopes or len({one.queue for one in envelopes}) != 1:
-        msg = f"{what} needs at least one job, and all of its jobs in one queue"
-        raise InvalidArgumentError(msg)
