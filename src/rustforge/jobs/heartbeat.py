@@ -63,6 +63,7 @@ class Heartbeat:
         self._task: asyncio.Task[None] | None = None
         self._stop: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
         self._alive: dict[str, float] = {}
+        self._missed: set[str] = set()
 
     def start(self) -> None:
         """Begin."""
@@ -116,6 +117,8 @@ class Heartbeat:
                 ends = await self._one(client, base, epoch, late=late)
                 if ends is not None:
                     pause = min(pause, ends / 1000 + _AFTER_THE_END)
+                if f"{base} {epoch}" in self._missed:
+                    pause = min(pause, interval / 4)
 
     async def _one(self, client: RedisClient, base: str, epoch: str, *, late: bool) -> float | None:
         """Beat once for one shard; return the milliseconds until the lease of another worker ends."""
@@ -130,10 +133,13 @@ class Heartbeat:
                 )
         except Exception as error:  # noqa: BLE001 - the beat must go on, whatever happens
             _logger.warning("A heartbeat did not reach Redis: %s", error)
+            self._missed.add(key)
             if time.monotonic() - alive > self._lease * 2 / 3:
                 self._alive.pop(key, None)
+                self._missed.discard(key)
                 self._tell(self._lost, base, epoch)
             return None
+        self._missed.discard(key)
         if answer[0] == 0:
             self._alive.pop(key, None)
             self._tell(self._lost, base, epoch)

@@ -290,6 +290,7 @@ class Queue:
         base = self.base_of(envelopes[0])
         await self.client.run(BATCH, [base], [batch, len(envelopes), last.id, last.body], retry=True)
         await self._enqueue(envelopes, itertools.repeat(0))
+        await self.client.call("PERSIST", f"{base}:batch:{batch}", retry=True)
         return batch
 
     async def push_chain(self, jobs: Iterable[Job]) -> list[str]:

@@ -42,6 +42,11 @@ class _Batch:
         self.futures: list[asyncio.Future[str]] = []
         self.size = 0
 
+    def refuse(self, error: BaseException) -> None:
+        for future in self.futures:
+            if not future.done():
+                future.set_exception(_copy(error))
+
 
 class _Shard:
     """What was sent to one shard: how many batches are under way, and the numbers of those that are answered."""
@@ -136,25 +141,42 @@ class Sender:
         shard.busy += 1
         shard.used = True
         args = [self._identity, number, int(once), len(settled), *settled, *batch.args]
+        identity, lost = self._identity, self._count_lost()
+        answered = False
         try:
             found = await self._call(base, args)
+            answered = self._count_lost() == lost
         except BaseException as error:
-            for future in batch.futures:
-                if not future.done():
-                    future.set_exception(_copy(error))
+            batch.refuse(error)
             if not isinstance(error, Exception):
                 raise
             return
         finally:
             shard.busy -= 1
+            if not answered:
+                self._leave_identity(identity)
             if not shard.busy:
                 shard.quiet = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._clean, base, shard)
-        shard.settled.append(number)
+        if identity == self._identity:
+            shard.settled.append(number)
         for index, other in zip(found[::2], found[1::2], strict=True):
             batch.ids[int(index)] = other.decode()
         for future, job_id in zip(batch.futures, batch.ids, strict=True):
             if not future.done():
                 future.set_result(job_id)
+
+    def _count_lost(self) -> int:
+        return self._client.statistics()["lost"]
+
+    def _leave_identity(self, identity: str) -> None:
+        """Take another identity, and leave the marks of this one until they go by themselves, within a minute.
+
+        After a lost connection or a time-out a batch may be on its way twice, and the second may arrive at any time.
+        """
+        if identity == self._identity:
+            self._identity = secrets.token_hex(8)
+            for shard in self._shards.values():
+                shard.settled = []
 
     async def _call(self, base: str, args: list[CommandArgument]) -> list[Any]:
         """Call the script; after a time-out it may have run, so it is called again under the same number."""
@@ -173,7 +195,8 @@ class Sender:
 
     async def _forget(self, base: str) -> None:
         with contextlib.suppress(RedisError):  # it would go by itself within a minute
-            await self._client.unlink([f"{base}:client:{self._identity}"])
+            # Sent once only: sent again, it could take the mark of a batch that is sent again behind it.
+            await self._client.call("UNLINK", f"{base}:client:{self._identity}")
 
 
 def _copy(error: BaseException) -> BaseException:
