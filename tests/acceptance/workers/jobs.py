@@ -1,116 +1,368 @@
-"""One worker process among several: it works on a queue as it is told to, and says what its handlers do."""
+"""Jobs of the crash sweep and the chaos run, and the processes that enqueue and run them.
+
+Started as a program it is a nursery: for each order on its input, a line of JSON, it forks a child that carries it out,
+so that a process to be killed costs milliseconds. It answers with a line of JSON each: the child's process id.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import json
+import logging
 import os
+import random
+import signal
+import sys
 import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rustforge.jobs import Job, JobContext, Queue, Worker
-from tests.acceptance.workers.stampede import listen, say
-from tests.support.wait import wait_until
+from rustforge.db import Database
+from rustforge.errors import RedisError
+from rustforge.jobs import ConcurrencyLimit, Job, Queue, Retry, Scheduler, Snooze, Worker
+from rustforge.jobs.job import envelope_of
+from rustforge.jobs.outbox import JobBuffer, OutboxFlusher
+from tests.acceptance.jobs.history import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Coroutine
+
+    from rustforge.jobs import JobContext
+
+LEASE = 0.6
 
 
-class Act(Job):
-    """A job that says that it runs, and then does one of several things."""
+class Step(Job):
+    """A job that does what its payload says, and notes it."""
 
-    NAME: ClassVar[str] = "act"
-
-    name: str
+    NAME: ClassVar[str] = "step"
+    seq: int = 0
     group: str | None = None
-    seconds: float = 0.0
+    unique: str | None = None
+    slot: str | None = None
+    retries: int = 2
+    waits: float = 0.03
+    fails: int = 0
+    snoozes: int = 0
+    takes: float = 0.0
+
+    async def handle(self, ctx: JobContext) -> None:
+        """Note the start, take the time, note the end."""
+        log: Log = ctx.extensions["log"]
+        log.note(
+            "started",
+            id=ctx.job_id,
+            attempt=ctx.attempt,
+            fence=ctx.fence,
+            worker=f"{os.getpid()}:{ctx.extensions.get('worker', '')}",
+        )
+        try:
+            await asyncio.sleep(self.takes)
+        except asyncio.CancelledError:
+            log.note("ended", id=ctx.job_id, fence=ctx.fence, outcome="stopped")
+            raise
+        if ctx.fence <= self.snoozes:
+            log.note("ended", id=ctx.job_id, fence=ctx.fence, outcome="snooze")
+            raise Snooze(self.waits)
+        if ctx.attempt < self.fails:
+            last = ctx.attempt >= self.retries
+            log.note(
+                "ended", id=ctx.job_id, fence=ctx.fence, outcome="dead" if last else "retry", delay=self.backoff(0)
+            )
+            raise Retry(reason="as planned")
+        log.note("ended", id=ctx.job_id, fence=ctx.fence, outcome="done")
+
+    async def failed(self, ctx: JobContext, error: str) -> None:
+        """Note it."""
+        ctx.extensions["log"].note("failed", id=ctx.job_id)
 
     def group_id(self) -> str | None:
         """Return the field."""
         return self.group
 
-    async def handle(self, ctx: JobContext) -> None:
-        """Say it, and wait for so many seconds."""
-        say("started", name=self.name, fence=ctx.fence, attempt=ctx.attempt)
-        await ctx.cache.log(f"start {self.name}")
-        await asyncio.sleep(self.seconds)
-        await ctx.cache.log(f"end {self.name}")
-        say("ended", name=self.name)
+    def unique_key(self) -> str | None:
+        """Return the field."""
+        return self.unique
+
+    def concurrency(self) -> ConcurrencyLimit | None:
+        """Return the field."""
+        return None if self.slot is None else ConcurrencyLimit(self.slot, 1)
+
+    def max_retries(self) -> int:
+        """Return the field."""
+        return self.retries
+
+    def backoff(self, attempt: int) -> float:
+        """Return the field."""
+        return self.waits
 
 
-class Block(Act):
-    """A job that holds the event loop."""
+class Later(Step):
+    """A job that the first worker does not know."""
 
-    NAME: ClassVar[str] = "block"
-
-    async def handle(self, ctx: JobContext) -> None:
-        """Compute, as a handler that does not know better."""
-        await ctx.cache.log(f"start {self.name}")
-        say("started", name=self.name, fence=ctx.fence)
-        time.sleep(self.seconds)  # noqa: ASYNC251 - that is the point
-        await ctx.cache.log(f"end {self.name}")
+    NAME: ClassVar[str] = "later"
 
 
-class Threaded(Act):
-    """A job that waits in a thread."""
+class Kept(Step):
+    """A job whose result is kept for a moment."""
 
-    NAME: ClassVar[str] = "threaded"
-
-    def handle(self, ctx: JobContext) -> None:  # type: ignore[override]
-        """Say it, and wait."""
-        say("started", name=self.name, fence=ctx.fence)
-        time.sleep(self.seconds)
+    NAME: ClassVar[str] = "kept"
+    RESULT_TTL: ClassVar[float | None] = 0.2
 
 
-class Crash(Act):
-    """A job that takes its process with it."""
+class Tick(Step):
+    """What the scheduler enqueues."""
 
-    NAME: ClassVar[str] = "crash"
+    NAME: ClassVar[str] = "tick"
 
     async def handle(self, ctx: JobContext) -> None:
-        """End the process."""
-        await ctx.cache.log(f"start {self.name}")
-        os._exit(1)
+        """Say first that the job was enqueued, as the scheduler tells nobody."""
+        ctx.extensions["log"].note("enqueuing", id=ctx.job_id)
+        await super().handle(ctx)
 
 
-class Log:
-    """Where handlers write what they do: a list in Redis that outlives the process."""
+class Herald(Tick):
+    """A job that gets its id within `push_batch` or `push_chain`, so it is noted when it runs."""
 
-    def __init__(self, queue: Queue, key: str) -> None:
-        """Name the list."""
-        self._client = queue.client
-        self._key = key
-
-    async def log(self, line: str) -> None:
-        """Add a line."""
-        await self._client.call("RPUSH", self._key, line)
+    NAME: ClassVar[str] = "herald"
 
 
-async def work(url: str, prefix: str, **options: Any) -> None:
-    """Work until a signal comes; say `working` and, at the end, `stopped`."""
-    async with Queue.connect(url, prefix=prefix) as queue:
-        services = SimpleNamespace(
-            settings=None, cache=Log(queue, f"{prefix}:log"), queue=queue, db=None, extensions={}
-        )
-        worker = Worker(services, **options).register(Act, Block, Threaded, Crash)
-        running = asyncio.create_task(worker.run())
-        await wait_until(lambda: running.done() or (worker._sources and worker._sources[-1].epoch))
-        say("working")
+class Young(Step):
+    """A job as older processes know it."""
+
+    NAME: ClassVar[str] = "grown"
+
+
+class Grown(Young):
+    """The same as newer processes know it: they read what the older ones wrote, and those leave the newer alone."""
+
+    VERSION: ClassVar[int] = 2
+    colour: str
+
+    @classmethod
+    def upcast(cls, data: dict[str, Any], version: int) -> dict[str, Any]:
+        """Give older payloads a colour."""
+        return {**data, "colour": f"from version {version}"}
+
+
+KNOWN: tuple[type[Job], ...] = (Step, Kept, Tick, Herald)
+ALL: tuple[type[Job], ...] = (*KNOWN, Later)
+
+
+async def offer(queue: Queue, log: Log, *jobs: Step, delay: float = 0.0) -> None:
+    """Enqueue jobs whose ids are noted before and after."""
+    envelopes = [envelope_of(job) for job in jobs]
+    for job, one in zip(jobs, envelopes, strict=True):
+        log.note("enqueuing", id=one.id, group=job.group, seq=job.seq, retries=job.retries)
+    for standing in await queue.enqueue(envelopes, delays_ms=[int(delay * 1000)] * len(jobs)):
+        log.note("enqueued", id=standing)
+
+
+async def produce(queue: Queue, database: Database, log: Log) -> None:
+    """Enqueue in every way that there is."""
+    await offer(queue, log, Step())
+    await offer(queue, log, Step(seq=1, group="g", fails=1), Step(seq=2, group="g"), Step(seq=3, group="g", fails=9))
+    await offer(queue, log, Step(seq=4, group="g", snoozes=1), Kept(), Later(), Later(seq=1, group="h"))
+    await offer(queue, log, Step(slot="s", takes=0.03), Step(slot="s"), Step(unique="u"))
+    await offer(queue, log, Step(unique="u"))
+    await offer(queue, log, Step(), Step(takes=LEASE / 2), delay=0.02)
+    await queue.push_batch([Herald(), Herald(fails=9, retries=0)], Herald())
+    await queue.push_chain([Herald(fails=1), Herald()])
+    with contextlib.suppress(ZeroDivisionError):
+        async with database.transaction() as session:
+            lost = await JobBuffer(session).push(Step())
+            log.note("enqueuing", id=lost)
+            log.note("rolled_back", id=lost)
+            raise ZeroDivisionError
+    async with database.transaction() as session:
+        jobs = [Step(seq=1, group="o"), Step(seq=2, group="o")]
+        ids = await JobBuffer(session).push_many(jobs)
+        for job, one in zip(jobs, ids, strict=True):
+            log.note("enqueuing", id=one, group=job.group, seq=job.seq, retries=job.retries)
+    for one in ids:
+        log.note("enqueued", id=one)  # once it is committed it counts
+    await OutboxFlusher(SimpleNamespace(db=database, queue=queue)).flush()
+    scheduler = Scheduler(queue)
+    scheduler.every(0.1, Tick()).named("tick")
+    await scheduler.tick()
+    await asyncio.sleep(0.11)
+    await scheduler.tick()
+
+
+async def act(url: str, prefix: str, path: Path, *, watch: str | None = None) -> None:
+    """Do everything once: produce, run what a first worker knows, then the rest with a second.
+
+    Args:
+        url: The server, perhaps behind a proxy.
+        prefix: Before every key.
+        path: The folder of the log and the database.
+        watch: How the process looks at the queue, so that looking is no part of what is recorded.
+    """
+    log = Log(path / "log")
+    async with (
+        Queue.connect(url, prefix=prefix) as queue,
+        Queue.connect(watch or url, prefix=prefix) as view,
+        Database(f"sqlite:///{path / 'jobs.db'}") as database,
+    ):
+        scene = Scene(queue, view, database, log)
+        await produce(queue, database, log)
+        await work(scene, KNOWN, "first")
+        await work(scene, ALL, "second")
+    log.close()
+
+
+@dataclass
+class Scene:
+    """What workers work with.
+
+    Attributes:
+        queue: Their queue.
+        view: The same queue, to look at it over another connection.
+        database: Where failed jobs go.
+        log: What happens is noted here.
+    """
+
+    queue: Queue
+    view: Queue
+    database: Database
+    log: Log
+
+
+async def work(
+    scene: Scene, classes: tuple[type[Job], ...], label: str, *, workers: int = 1_000, seconds: float = 20
+) -> None:
+    """Run jobs until nothing is left that these classes can run, the dead are in SQL, and so many workers count."""
+    services = SimpleNamespace(
+        queue=scene.queue,
+        db=scene.database,
+        cache=None,
+        settings=None,
+        extensions={"log": scene.log, "worker": label},
+    )
+    worker = Worker(services, lease=LEASE, shutdown_timeout=5, concurrency=6, max_recoveries=1_000_000).register(
+        *classes
+    )
+    running = asyncio.create_task(worker.run())
+    deadline = time.monotonic() + seconds
+    try:
+        while not running.done() and time.monotonic() < deadline:
+            stats = await scene.view.stats()
+            left = stats.size if classes is not KNOWN else stats.ready + stats.delayed + stats.running
+            leased = bool(worker._sources and worker._sources[0].epoch)
+            if leased and not left and not stats.dead and stats.workers <= workers:
+                break
+            await asyncio.sleep(0.02)
+    finally:
+        worker.stop()
         await running
-        say("stopped", fenced=worker.statistics().fenced)
 
 
-ORDERS: dict[str, Callable[..., Awaitable[None]]] = {"work": work}
+async def produce_for_ever(url: str, prefix: str, path: Path, name: str, seed: int) -> None:
+    """Enqueue jobs of all kinds until there is a file `stop`; each group is this producer's own.
+
+    What fails is tried again under its id until it is accepted, so that the order in a group is that of its numbers.
+    """
+    chance = random.Random(seed)
+    log = Log(path / "log")
+    numbers = itertools.count(1)
+    async with Queue.connect(url, prefix=prefix) as queue:
+        while not (path / "stop").exists():
+            jobs: list[Step] = []
+            for _ in range(chance.randint(1, 6)):
+                cls = chance.choice([Step, Step, Step, Young, Grown])
+                fields: dict[str, Any] = {"colour": "new"} if cls is Grown else {}
+                jobs.append(
+                    cls(
+                        seq=next(numbers),
+                        group=chance.choice([None, f"{name}{chance.randint(1, 5)}"]),
+                        slot=chance.choice([None, None, None, f"slot{chance.randint(1, 2)}"]),
+                        fails=chance.choice([0, 0, 0, 0, 0, 0, 1, 2, 9]),
+                        waits=chance.uniform(0.02, 0.3),
+                        takes=chance.choice([0, 0, 0, 0.01, 0.05, 0.2]),
+                        **fields,
+                    )
+                )
+            grouped = any(job.group for job in jobs)
+            await _insist(queue, log, jobs, 0.0 if grouped or chance.random() < 0.5 else chance.uniform(0, 0.3))
+            await asyncio.sleep(chance.uniform(0, 0.03))
+    log.close()
 
 
-async def main() -> None:
-    """Carry out orders until the input ends."""
-    while order := await listen():
-        await ORDERS[order.pop("do")](**order)
-        say("idle")
+async def _insist(queue: Queue, log: Log, jobs: list[Step], delay: float) -> None:
+    envelopes = [envelope_of(job) for job in jobs]
+    for job, one in zip(jobs, envelopes, strict=True):
+        log.note("enqueuing", id=one.id, group=job.group, seq=job.seq, retries=job.retries)
+    while True:
+        try:
+            await queue.enqueue(envelopes, delays_ms=[int(delay * 1000)] * len(jobs), once=True)
+        except RedisError:
+            await asyncio.sleep(0.1)
+        else:
+            break
+    for one in envelopes:
+        log.note("enqueued", id=one.id)
+
+
+async def work_for_ever(url: str, prefix: str, path: Path, lease: float, *, new: bool) -> None:
+    """Run jobs until told to stop by a signal."""
+    log = Log(path / "log")
+    while True:
+        try:
+            async with (
+                Queue.connect(url, prefix=prefix) as queue,
+                Database(f"sqlite:///{path / 'jobs.db'}", busy_timeout=0.2) as database,
+            ):
+                services = SimpleNamespace(
+                    queue=queue, db=database, cache=None, settings=None, extensions={"log": log, "worker": "new" * new}
+                )
+                worker = Worker(services, lease=lease, concurrency=20, shutdown_timeout=1, max_recoveries=1_000_000)
+                await worker.register(Step, Grown if new else Young).run()
+        except RedisError:
+            await asyncio.sleep(0.1)  # a supervisor starts it again
+        else:
+            return
+
+
+def carry_out(order: dict[str, Any]) -> Coroutine[Any, Any, None]:
+    """Choose what an order asks for."""
+    url, prefix, path = order["url"], order["prefix"], Path(order["path"])
+    if order["do"] == "produce":
+        return produce_for_ever(url, prefix, path, order["name"], order["seed"])
+    if order["do"] == "work":
+        return work_for_ever(url, prefix, path, order["lease"], new=order["new"])
+    return act(url, prefix, path, watch=order["watch"])
+
+
+def _shift(seconds: float) -> None:
+    """Let this process believe that it is another time."""
+    real = time.time
+    time.time = lambda: real() + seconds
+
+
+def main() -> None:
+    """Fork a child for each order."""
+    logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
+    for line in sys.stdin:
+        order = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            path = Path(order["path"])
+            try:
+                _shift(order.get("shift", 0))
+                asyncio.run(carry_out(order))
+            except BaseException:  # noqa: BLE001 - the test reads it
+                (path / "error").write_text(traceback.format_exc())
+            finally:
+                os._exit(0)
+        sys.stdout.write(json.dumps({"pid": child}) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(main())
+    main()
