@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 REPOSITORY = "https://github.com/rustforge/rustforge-python/"
 HERE = "https://rustforge.github.io"
-DOCUMENTED = {"rustforge.cache", "rustforge.errors", "rustforge.redis", "rustforge.settings"}
+DOCUMENTED = {"rustforge.cache", "rustforge.errors", "rustforge.jobs", "rustforge.redis", "rustforge.settings"}
 """The modules whose reference must not be missing."""
 
 METHODS = (FunctionType, classmethod, staticmethod, property)
