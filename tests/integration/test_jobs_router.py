@@ -223,6 +223,7 @@ async def test_failed_jobs(client: AsyncClient, ctx: BootContext) -> None:
         ({"search": "LOOKUPERROR"}, 5),
         ({"since": "2020-01-01T00:00:00Z", "until": "2021-01-01T00:00:00Z"}, 0),
         ({"queue": "default", "group": "b"}, 1),
+        ({"queue": "", "name": "", "before": ""}, 5),
     ]
     for params, count in filters:
         assert len(data(await client.get("/failed", params=params))["items"]) == count
@@ -269,6 +270,7 @@ async def test_what_cannot_be_used(client: AsyncClient) -> None:
         (f"/failed?limit={SECRET}", "limit"),
         ("/failed?limit=0", "limit"),
         ("/failed?since=2026-01-01T00:00:00", "since"),
+        ("/failed/count?until=0.5", "until"),
         ("/queues/a%20b", "queue"),
         ("/queues/default/jobs?limit=1001", "limit"),
     ):
@@ -276,8 +278,9 @@ async def test_what_cannot_be_used(client: AsyncClient) -> None:
         assert list(body["errors"]) == [field]
     body = error(await client.get("/failed?before=nonsense"), 422, "VALIDATION_ERROR")
     assert body["message"] == "before is not the `next` of a page of this list."
-    body = error(await client.post("/failed/retry", params={"nmae": "test.charge"}), 422, "VALIDATION_ERROR")
-    assert body["message"] == "Say which jobs by a filter, or all=true."
+    for params in ({"nmae": "test.charge"}, {"name": ""}):
+        body = error(await client.post("/failed/retry", params=params), 422, "VALIDATION_ERROR")
+        assert body["message"] == "Say which jobs by a filter, or all=true."
 
 
 async def test_a_job_that_cannot_be_retried_now(client: AsyncClient, ctx: BootContext) -> None:

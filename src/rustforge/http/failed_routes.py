@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 from starlette.exceptions import HTTPException
 
 from rustforge.errors import InvalidArgumentError, JobError
@@ -17,6 +17,17 @@ __all__ = ["router"]
 router = APIRouter(prefix="/failed", route_class=EnvelopeRoute)
 
 
+def _require_date(value: object) -> object:
+    """Refuse a bare number, which would be read as seconds since 1970 although the schema says a date."""
+    if isinstance(value, str) and value.strip().replace(".", "").lstrip("+-").isdigit():
+        msg = "write a date with a time and a zone, such as 2026-03-01T12:00:00Z"
+        raise ValueError(msg)
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_require_date)]
+
+
 class Filters(BaseModel):
     """Which failed jobs."""
 
@@ -24,12 +35,12 @@ class Filters(BaseModel):
     name: str | None = Field(default=None, description="Only those with this name.")
     group: str | None = Field(default=None, description="Only those of this group.")
     search: str | None = Field(default=None, description="Only those with this text in id, name, payload or error.")
-    since: AwareDatetime | None = Field(default=None, description="Only those that failed at this time or later.")
-    until: AwareDatetime | None = Field(default=None, description="Only those that failed before this time.")
+    since: Moment | None = Field(default=None, description="Only those that failed at this time or later.")
+    until: Moment | None = Field(default=None, description="Only those that failed before this time.")
 
     def chosen(self) -> dict[str, Any]:
-        """Return what was set."""
-        return {name: value for name in Filters.model_fields if (value := getattr(self, name)) is not None}
+        """Return what was set; a blank field of a form was not."""
+        return {name: value for name in Filters.model_fields if (value := getattr(self, name))}
 
 
 class Listing(Filters):
@@ -61,7 +72,7 @@ class Retried(BaseModel):
 async def list_failed(ctx: JobsContext, which: Annotated[Listing, Query()]) -> ApiResponse[FailedPage]:
     """List failed jobs, the newest failure first, page by page."""
     try:
-        found = await FailedJobs(ctx.db).list(**which.chosen(), limit=which.limit, before=which.before)
+        found = await FailedJobs(ctx.db).list(**which.chosen(), limit=which.limit, before=which.before or None)
     except InvalidArgumentError as error:
         raise HTTPException(422, "before is not the `next` of a page of this list.") from error
     return ApiResponse.success(found)
