@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -114,9 +115,13 @@ class Child:
                 return json.loads(line.removeprefix(_RESULT))
         raise self._failure()
 
+    def complaints(self) -> list[str]:
+        """Read what it complained of until now, without moving the place where it writes."""
+        text = os.pread(self._log.fileno(), _LONGEST_LINE, 0)
+        return text.decode(errors="replace").strip().splitlines()
+
     def _failure(self) -> ChildError:
-        self._log.seek(0)
-        complaint = self._log.read().decode(errors="replace").strip().splitlines()
+        complaint = self.complaints()
         return ChildError(complaint[-1] if complaint else "it ended without a word")
 
 

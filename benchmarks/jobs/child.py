@@ -114,7 +114,7 @@ async def _paced(producer: Producer, count: int, tasks: int, pause: float) -> No
 
 def main() -> None:
     """Be the child: do what the role asks."""
-    logging.basicConfig(level=logging.ERROR)
+    logging.basicConfig(level=logging.WARNING)
     options = json.loads(sys.argv[1])
     role = options.pop("role")
     if role == "work":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import machine
 from benchmarks.jobs.bench import JobBench
 from benchmarks.jobs.peers import BY_MODULE, PEERS
-from benchmarks.jobs.running import CONCURRENCY, interpreter
+from benchmarks.jobs.running import CONCURRENCY, TROUBLES, interpreter
 from benchmarks.jobs.topics import ours, quiet, throughput
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ async def measure(
         modules: The adapters of the queues that take part.
     """
     bench = JobBench(scale, frozenset(modules))
+    TROUBLES.clear()
     meta = machine.describe() | {
         "scale": scale.name,
         "rounds": scale.rounds,
@@ -76,7 +77,9 @@ async def measure(
             print(f"{time.monotonic() - topic_began:.0f} s", flush=True)
     meta["took_seconds"] = round(time.monotonic() - began, 1)
     meta["load_after"] = machine.load()
-    meta["skipped"] = bench.skipped
+    meta["skipped"] = bench.skipped | {
+        f"{label} was measured, but logged errors": why for label, why in TROUBLES.items()
+    }
     return results
 
 

@@ -20,12 +20,15 @@ from benchmarks.server import RedisServer, ask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from types import TracebackType
 
 PERSISTENCE = ("--appendonly", "yes", "--appendfsync", "everysec")
 SETTLE_SECONDS = 0.5
 """How long a worker gets to acknowledge its last jobs before it is told to stop."""
 STOP_SECONDS = 15.0
 CONCURRENCY = 100
+TROUBLES: dict[str, str] = {}
+"""Who logged an exception, and the last line of it: figures of a queue that fails as it runs are to be doubted."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,18 @@ class JobChild(Child):
     def __init__(self, role: str, contender: Contender, url: str, **options: Any) -> None:
         """Prepare it; the options are those of the role."""
         super().__init__(role)
+        self._label = contender.label
         options |= {"role": role, "module": contender.module, "variant": contender.variant, "url": url}
         self._command = [str(interpreter(contender.module)), "-m", "benchmarks.jobs.child", json.dumps(options)]
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Note whether it complained; end it, if it still runs."""
+        complaints = self.complaints()
+        if any(line.startswith("Traceback") for line in complaints):
+            TROUBLES[self._label] = complaints[-1]
+        await super().__aexit__(kind, error, trace)
 
     @property
     def pid(self) -> int:

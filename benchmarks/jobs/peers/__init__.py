@@ -53,7 +53,8 @@ PEERS = (
         "taskiq",
         ("taskiq", "taskiq-redis", "redis", "hiredis", "uvloop"),
         "`RedisStreamBroker`, which acknowledges, and `ListQueueBroker`, which does not and loses what a dead worker "
-        "held. 100 async tasks, no result backend.",
+        "held. 100 async tasks, no result backend, `socket_timeout=None`, as its BRPOP waits longer than the 5 s that "
+        "redis-py allows.",
         "With the stream broker it runs again after 10 minutes (`idle_timeout`), also where the first run still goes "
         "on; with the list broker it is lost.",
     ),
@@ -61,7 +62,8 @@ PEERS = (
         "SAQ",
         "saq",
         ("saq", "redis", "hiredis", "uvloop"),
-        "Concurrency 100, `max_concurrent_ops=100` (else 20), no results (`ttl=-1`).",
+        "Concurrency 100, `max_concurrent_ops=100` (else 20), no results (`ttl=-1`), a client with `max_connections=1000` "
+        "and `socket_timeout=None`, as it needs more than 100 connections and waits longer than 5 s.",
         "A sweep every 60 s finds it once its time-out (10 s) is over; with `retries=1`, the default, it is given up.",
     ),
     Peer(

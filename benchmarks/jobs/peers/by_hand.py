@@ -20,7 +20,9 @@ KEY = "bench"
 
 
 def _client(url: str, connections: int) -> Redis:
-    return Redis(connection_pool=BlockingConnectionPool.from_url(url, max_connections=connections, timeout=None))
+    """Make a client whose callers wait for a connection, and whose BRPOP may wait longer than its default of 5 s."""
+    pool = BlockingConnectionPool.from_url(url, max_connections=connections, timeout=None, socket_timeout=None)
+    return Redis(connection_pool=pool)
 
 
 def _body(sent: int) -> str:

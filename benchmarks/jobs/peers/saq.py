@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from saq import Queue, Worker
+from redis.asyncio import Redis
+from saq import Worker
+from saq.queue.redis import RedisQueue
 
 from benchmarks.jobs.adapter import Producer, ran, run
 
@@ -24,7 +26,8 @@ async def noop(ctx: dict[str, Any], *, sent: int) -> None:
 
 
 def _queue(url: str) -> Any:
-    return Queue.from_url(url, max_concurrent_ops=100)
+    """Make a queue with more connections, and more patient ones, than redis-py's defaults give it."""
+    return RedisQueue(Redis.from_url(url, max_connections=1000, socket_timeout=None), max_concurrent_ops=100)
 
 
 @asynccontextmanager

@@ -22,8 +22,8 @@ async def noop(sent: int) -> None:
 
 
 def _broker(url: str, variant: str) -> tuple[Any, Any]:
-    """Make a broker and its task."""
-    broker = {"list": ListQueueBroker, "stream": RedisStreamBroker}[variant](url)
+    """Make a broker and its task; its BRPOP waits longer than redis-py's default of 5 s."""
+    broker = {"list": ListQueueBroker, "stream": RedisStreamBroker}[variant](url, socket_timeout=None)
     return broker, broker.register_task(noop, task_name="noop")
 
 

@@ -69,10 +69,14 @@ async def _measure_one(bench: JobBench, contender: Contender) -> tuple[float, fl
 
 
 async def _run_one(contender: Contender, url: str, worker: Crew) -> None:
-    """Let a worker run its first job, after which it is ready."""
+    """Let a worker run a job, after which it is known to be ready, or to be well.
+
+    Raises:
+        ChildError: It ended, or did not run it.
+    """
     async with Maker(contender, url, 1, tasks=1) as maker:
         await maker.ready()
-        await asyncio.gather(maker.enqueue(), worker.until(1))
+        await asyncio.gather(maker.enqueue(), worker.until(worker.ran.count + 1))
 
 
 async def measure_idle(bench: JobBench) -> dict[str, list[dict[str, Any]]]:
@@ -84,7 +88,9 @@ async def measure_idle(bench: JobBench) -> dict[str, list[dict[str, Any]]]:
             async with server() as started, Crew(contender, started.url) as worker:
                 await _run_one(contender, started.url, worker)
                 await asyncio.sleep(min(CALM_SECONDS, bench.scale.idle_seconds))
-                return await watch(started, bench.scale.idle_seconds)
+                found = await watch(started, bench.scale.idle_seconds)
+                await _run_one(contender, started.url, worker)  # a worker that died asks for nothing, too
+                return found
         except ChildError as error:
             return error
 
