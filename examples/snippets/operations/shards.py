@@ -14,7 +14,8 @@ class CheckFeed(Job):
 
     feed_id: int
 
-    async def handle(self, ctx: JobContext) -> None: ...
+    async def handle(self, ctx: JobContext) -> None:
+        ctx.logger.info("checking feed %d", self.feed_id)
 
 
 async def main() -> None:
