@@ -4,6 +4,7 @@
 PORT ?= 8000
 VENV ?= .venv
 ARGS ?=
+SECONDS ?= 120
 
 # The interpreter of the environment: python3 where it fits, else the newest that does. It is run, not only found:
 # a version manager's stub exists and fails. Python 3.15 and later come last, as not every dependency has wheels for it.
@@ -39,7 +40,7 @@ STEPS := lint architecture types unit site site-tests
 export NO_MKDOCS_2_WARNING := 1
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup serve site test check lint architecture types unit site-tests coverage lowest bench fmt lock clean
+.PHONY: help setup serve site test check lint architecture types unit site-tests chaos coverage lowest bench fmt lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -89,6 +90,12 @@ unit: $(READY) # every test but the site's, which need the built site
 
 site-tests: $(READY)
 	$(PYTEST) tests/site $(ARGS)
+
+chaos: $(READY) ## Search the jobs for faults for longer: every state, every cut point, chaos (SECONDS=120 SEED=7)
+	RUSTFORGE_CHAOS=1 $(PY) -m pytest -s tests/acceptance/test_job_model.py tests/acceptance/test_job_machine.py \
+		tests/acceptance/test_crash_sweep.py $(ARGS)
+	$(PY) -m tests.acceptance.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
+	$(PY) -m tests.acceptance.chaos --seconds $(SECONDS) --fsync everysec $(if $(SEED),--seed $(SEED))
 
 coverage: $(READY) ## Measure what the tests reach (report in htmlcov/)
 	$(PYTEST) --ignore=tests/site --cov --cov-report=term --cov-report=html $(ARGS)

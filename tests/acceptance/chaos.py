@@ -216,7 +216,7 @@ class Chaos:
             Queue.connect(self._server.url, prefix=_PREFIX) as queue,
             Database(f"sqlite:///{self._path / 'jobs.db'}") as database,
         ):
-            await work(Scene(queue, queue, database, self._log), (Step, Grown), "last", workers=1, seconds=120)
+            await work(Scene(queue, queue, database, self._log), (Step, Grown), "last", workers=1, seconds=30)
             await queue.forget_sent("default", await queue.sent())
         self._log.close()
         final = look(self._server.port, _PREFIX, self._path / "jobs.db")
@@ -251,8 +251,7 @@ def main() -> int:
     logging.disable(logging.CRITICAL)
     outcome = asyncio.run(chaos(options.seconds, seed, fsync=options.fsync))
     print(f"seed {seed}: {outcome.jobs} jobs, {outcome.runs} runs, {dict(outcome.events)}")  # noqa: T201
-    for problem in outcome.problems:
-        print(problem)  # noqa: T201
+    print("\n".join(outcome.problems))  # noqa: T201
     return 1 if outcome.problems else 0
 
 

@@ -72,7 +72,9 @@ async def test_nothing_is_lost_wherever_it_is_cut(caplog: pytest.LogCaptureFixtu
 
     print(  # noqa: T201 - how much was proven
         f"\n{len(seen)} kinds of commands, {len(cases)} cases, {len(chosen)} run, "
-        f"{len(sweep.missed)} of them not reached as the commands came otherwise"
+        f"{len(sweep.missed)} of them not reached as the commands came otherwise, "
+        f"{sweep.disturbed} on a machine that was too busy for a lease"
     )
     assert problems == [], "\n".join(problems)
     assert len(sweep.missed) < len(chosen) / 4
+    assert sweep.disturbed < max(4, len(chosen) / 10)

@@ -248,7 +248,7 @@ async def work(
         *classes
     )
     running = asyncio.create_task(worker.run())
-    deadline = time.monotonic() + seconds
+    least, deadline = None, time.monotonic() + seconds
     try:
         while not running.done() and time.monotonic() < deadline:
             stats = await scene.view.stats()
@@ -256,6 +256,8 @@ async def work(
             leased = bool(worker._sources and worker._sources[0].epoch)
             if leased and not left and not stats.dead and stats.workers <= workers:
                 break
+            if least is None or left + stats.dead < least:
+                least, deadline = left + stats.dead, time.monotonic() + seconds  # it goes on
             await asyncio.sleep(0.02)
     finally:
         worker.stop()
@@ -279,17 +281,17 @@ async def produce_for_ever(url: str, prefix: str, path: Path, name: str, seed: i
                 jobs.append(
                     cls(
                         seq=next(numbers),
-                        group=chance.choice([None, f"{name}{chance.randint(1, 5)}"]),
+                        group=chance.choice([None, f"{name}{chance.randint(1, 30)}"]),
                         slot=chance.choice([None, None, None, f"slot{chance.randint(1, 2)}"]),
                         fails=chance.choice([0, 0, 0, 0, 0, 0, 1, 2, 9]),
-                        waits=chance.uniform(0.02, 0.3),
+                        waits=chance.uniform(0.02, 0.1),
                         takes=chance.choice([0, 0, 0, 0.01, 0.05, 0.2]),
                         **fields,
                     )
                 )
             grouped = any(job.group for job in jobs)
             await _insist(queue, log, jobs, 0.0 if grouped or chance.random() < 0.5 else chance.uniform(0, 0.3))
-            await asyncio.sleep(chance.uniform(0, 0.03))
+            await asyncio.sleep(chance.uniform(0, 0.08))
     log.close()
 
 
@@ -328,6 +330,19 @@ async def work_for_ever(url: str, prefix: str, path: Path, lease: float, *, new:
             return
 
 
+class _Leases(logging.Handler):
+    """Notes a lease that was lost, as a machine that is too busy loses one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Leave a file where it is said that a lease was lost."""
+        if "lease" in record.getMessage():
+            (self._path / "lease").touch()
+
+
 def carry_out(order: dict[str, Any]) -> Coroutine[Any, Any, None]:
     """Choose what an order asks for."""
     url, prefix, path = order["url"], order["prefix"], Path(order["path"])
@@ -346,7 +361,7 @@ def _shift(seconds: float) -> None:
 
 def main() -> None:
     """Fork a child for each order."""
-    logging.disable(logging.CRITICAL)
+    logging.getLogger().addHandler(logging.NullHandler())
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for them
     for line in sys.stdin:
         order = json.loads(line)
@@ -355,6 +370,7 @@ def main() -> None:
             path = Path(order["path"])
             try:
                 _shift(order.get("shift", 0))
+                logging.getLogger("rustforge.jobs.worker").addHandler(_Leases(path))
                 asyncio.run(carry_out(order))
             except BaseException:  # noqa: BLE001 - the test reads it
                 (path / "error").write_text(traceback.format_exc())
