@@ -47,6 +47,7 @@ async def test_every_state_near_the_start_with_faults(jobs: list[Spec]) -> None:
 
     print(f"\n{counts}")  # noqa: T201 - how much was proven
     assert counts.states > (150_000 if CHAOS else 3_000)
+    assert counts.transitions > 2 * counts.states
     assert {"crash", "cancel", "leave", "arrive"} <= set(counts.actions)
 
 
