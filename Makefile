@@ -81,7 +81,7 @@ architecture: $(READY)
 types: $(READY) # the two checkers side by side, as neither uses more than one core
 	@mkdir -p .cache; \
 	{ $(PY) -m basedpyright >.cache/basedpyright.txt 2>&1 \
-	&& PYTHONPATH="$(CURDIR)/src" $(PY) -m basedpyright --ignoreexternal --verifytypes rustforge >>.cache/basedpyright.txt 2>&1; } & pyright=$$!; \
+	&& PATH="$(abspath $(BIN)):$$PATH" PYTHONPATH="$(CURDIR)/src" $(PY) -m basedpyright --ignoreexternal --verifytypes rustforge >>.cache/basedpyright.txt 2>&1; } & pyright=$$!; \
 	$(PY) -m mypy $(CODE); mypy=$$?; wait $$pyright; pyright=$$?; \
 	test $$pyright = 0 && tail -n 3 .cache/basedpyright.txt || cat .cache/basedpyright.txt; exit $$((mypy | pyright))
 

@@ -41,7 +41,7 @@ class Charge(Job):
 
     async def handle(self, ctx: JobContext) -> None:
         """Fail."""
-        raise LookupError(ctx.job_name)
+        raise LookupError(self.card)
 
     def max_retries(self) -> int:
         """Never try again."""

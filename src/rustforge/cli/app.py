@@ -10,7 +10,7 @@ from rustforge.cli.work import scheduler, worker
 
 __all__ = ["app"]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="rustforge",
     help="Run workers and schedulers, and look after queues and failed jobs.",
     no_args_is_help=True,

@@ -12,7 +12,7 @@ from rustforge.cli.run import fail, run
 
 __all__ = ["app"]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Look after jobs that could not be read, or that crashed their workers too often.", no_args_is_help=True
 )
 _Id = Annotated[str, typer.Argument(help="The job's id.")]

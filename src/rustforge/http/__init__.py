@@ -4,11 +4,11 @@ from __future__ import annotations
 
 try:
     from rustforge.http.jobs_router import jobs_router as jobs_router
-except ModuleNotFoundError as error:
-    if error.name is None or error.name.partition(".")[0] not in {"fastapi", "starlette"}:
+except ModuleNotFoundError as _error:
+    if _error.name is None or _error.name.partition(".")[0] not in {"fastapi", "starlette"}:
         raise
-    msg = "fastapi is not installed; it comes with: pip install 'rustforge[http]'"
-    raise ModuleNotFoundError(msg, name=error.name) from error
+    _msg = "fastapi is not installed; it comes with: pip install 'rustforge[http]'"
+    raise ModuleNotFoundError(_msg, name=_error.name) from _error
 from rustforge.http.responses import ApiResponse as ApiResponse
 from rustforge.http.responses import ErrorResponse as ErrorResponse
 

@@ -14,7 +14,7 @@ from rustforge.jobs.failed import FailedJob, FailedJobs, FailedPage
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/failed", route_class=EnvelopeRoute)
+router: APIRouter = APIRouter(prefix="/failed", route_class=EnvelopeRoute)
 
 
 def _require_date(value: object) -> object:

@@ -12,7 +12,7 @@ from rustforge.jobs.queue import JobView, QueueStats
 
 __all__ = ["Changed", "JobsContext", "Removed", "router"]
 
-router = APIRouter(prefix="/queues", route_class=EnvelopeRoute)
+router: APIRouter = APIRouter(prefix="/queues", route_class=EnvelopeRoute)
 
 
 class Removed(BaseModel):
