@@ -137,7 +137,7 @@ async def boot(
         msg = f"REDIS_URL={address}: {error}"
         raise BootError(msg) from error
     chosen = "database_url" in settings.model_fields_set
-    async with cache, Queue(cache.client, prefix=settings.redis_prefix) as queue:
+    async with cache, Queue(cache.client, prefix=settings.redis_prefix, shards=settings.queue_shards) as queue:
         database = LazyDatabase(settings.database_url, queue, migrate=not chosen)
         try:
             if chosen:

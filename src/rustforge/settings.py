@@ -39,6 +39,9 @@ class Settings(BaseSettings):
     redis_prefix: str = Field(default="rustforge")
     """`REDIS_PREFIX`: put before every key, so that applications can share a server."""
 
+    queue_shards: int = Field(default=1, ge=1, le=1024)
+    """`QUEUE_SHARDS`: into how many parts each job queue is cut, for a cluster; the same in all processes."""
+
     database_url: str = Field(default="sqlite+aiosqlite:///rustforge.db")
     """`DATABASE_URL`: the SQL database, as an SQLAlchemy URL."""
 

@@ -446,6 +446,16 @@ async def test_quarantine(place: Place, ctx: BootContext) -> None:
     assert await ctx.queue.clear() == 1
 
 
+async def test_the_tables(place: Place) -> None:
+    """They are made where there are none, and made again without harm."""
+    place.environment["DATABASE_URL"] = f"sqlite+aiosqlite:///{place.folder}/new.db"
+    assert "no such table" in (await place.ask("jobs", "list", code=1))
+    said = f"The tables are up to date: sqlite+aiosqlite:///{place.folder}/new.db\n"
+    assert (await place.ask("db", "upgrade")) == said
+    assert (await place.ask("db", "upgrade")) == said
+    assert (await place.json("jobs", "list"))["items"] == []
+
+
 # -- the command itself ----------------------------------------------------------------------------------------------
 
 

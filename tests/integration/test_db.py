@@ -163,6 +163,21 @@ async def test_upgrading_at_once(database_url: str) -> None:
         assert await tables(first) == {*TABLES, VERSION_TABLE}
 
 
+async def test_upgrading_several_databases_at_once(tmp_path: Path) -> None:
+    """A process may do it for databases that have nothing to do with each other, in several threads."""
+
+    async def upgrade(number: int) -> None:
+        async with Database(f"sqlite+aiosqlite:///{tmp_path}/{number}.db", migrate=True) as db:
+            assert await tables(db) == set()
+            async with db.reading() as session:
+                await session.execute(text("SELECT 1 FROM outbox_jobs"))
+
+    async def upgrade_some(first: int) -> None:
+        await asyncio.gather(*[upgrade(number) for number in range(first, first + 3)])
+
+    await asyncio.gather(*[asyncio.to_thread(asyncio.run, upgrade_some(first)) for first in (0, 3, 6)])
+
+
 async def test_an_upgrade_that_fails_leaves_nothing(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The tables come together or not at all."""
     async with Database(database_url) as db:

@@ -150,6 +150,7 @@ async def test_queue_and_extensions() -> None:
     async with boot(extensions=given) as ctx:
         assert ctx.queue.client is ctx.cache.client
         assert ctx.queue.prefix == ctx.cache.prefix
+        assert ctx.queue.shards == 1
         assert ctx.extensions == given
         with pytest.raises(TypeError):
             ctx.extensions["mailer"] = None  # type: ignore[index]

@@ -29,6 +29,7 @@ def test_defaults() -> None:
     assert Settings().model_dump() == {
         "redis_url": "memory://",
         "redis_prefix": "rustforge",
+        "queue_shards": 1,
         "database_url": "sqlite+aiosqlite:///rustforge.db",
         "storage_url": "file:./storage",
         "cdn_base_url": "",

@@ -3,10 +3,9 @@
 import asyncio
 
 # --8<-- [start:shards]
-from dataclasses import replace
-
 from rustforge.boot import boot
-from rustforge.jobs import Job, JobContext, Queue, Worker
+from rustforge.jobs import Job, JobContext, Worker
+from rustforge.settings import Settings
 
 
 class CheckFeed(Job):
@@ -19,14 +18,11 @@ class CheckFeed(Job):
 
 
 async def main() -> None:
-    async with boot() as ctx:
-        prefix = ctx.settings.redis_prefix
-        async with Queue(ctx.cache.client, prefix=prefix, shards=4) as queue:
-            await queue.push_many([CheckFeed(feed_id=n) for n in range(100)])
-            print(*queue.bases("default"), sep="\n")
+    async with boot(Settings(queue_shards=4)) as ctx:  # or QUEUE_SHARDS=4
+        await ctx.queue.push_many([CheckFeed(feed_id=n) for n in range(100)])
+        print(*ctx.queue.bases("default"), sep="\n")
 
-            worker = Worker(replace(ctx, queue=queue)).register(CheckFeed)
-            await worker.run_until_empty()
+        await Worker(ctx).register(CheckFeed).run_until_empty()
 
 
 # --8<-- [end:shards]

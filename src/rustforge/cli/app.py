@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rustforge import __version__
-from rustforge.cli import failed, quarantine, queues
+from rustforge.cli import database, failed, quarantine, queues
 from rustforge.cli.work import scheduler, worker
 
 __all__ = ["app"]
@@ -38,6 +38,15 @@ for _command in (
     _jobs.command(_command.__name__.rstrip("_"))(_command)
 _jobs.add_typer(quarantine.app, name="quarantine")
 app.add_typer(_jobs, name="jobs")
+
+_db = typer.Typer(help="Look after the tables at DATABASE_URL.", no_args_is_help=True)
+_db.command()(database.upgrade)
+app.add_typer(_db, name="db")
+
+
+@_db.callback()
+def _tables() -> None:
+    """Keep `upgrade` a command of its own, although it is the only one."""
 
 
 def _show_version(wanted: bool) -> None:

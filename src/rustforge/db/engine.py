@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,6 +32,8 @@ _DRIVERS = {
 _KINDS = "the database must be SQLite (sqlite+aiosqlite:///shop.db) or PostgreSQL (postgresql+asyncpg://host/shop)"
 _UNREADABLE = "it cannot be taken apart; write special characters of the password as %XX"
 _SOURCES = {"aiosqlite": "'rustforge[sql]'", "asyncpg": "'rustforge[postgres]'"}
+_TURN_SECONDS = 0.01
+_upgrading = threading.Lock()
 _CONNECT_SECONDS = 10
 _BEGIN = "sqlite_begin"
 
@@ -173,8 +176,14 @@ class Database:
                     await self._upgrade()
 
     async def _upgrade(self) -> None:
-        async with self._writing.begin() as connection:
-            await connection.run_sync(upgrade_connection)
+        # Alembic works for one database of a process at a time.
+        while not _upgrading.acquire(blocking=False):  # noqa: ASYNC110 - other threads and loops, too
+            await asyncio.sleep(_TURN_SECONDS)
+        try:
+            async with self._writing.begin() as connection:
+                await connection.run_sync(upgrade_connection)
+        finally:
+            _upgrading.release()
         self._migrate = False
 
     async def dispose(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 try:
-    from rustforge.http.jobs_router import jobs_router as jobs_router
+    from rustforge.http.routers import jobs_router as jobs_router
 except ModuleNotFoundError as _error:
     if _error.name is None or _error.name.partition(".")[0] not in {"fastapi", "starlette"}:
         raise

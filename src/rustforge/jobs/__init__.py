@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from rustforge.jobs.cron import Cron as Cron
 from rustforge.jobs.cron import Every as Every
+from rustforge.jobs.cron import Schedule as Schedule
 from rustforge.jobs.envelope import Envelope as Envelope
 from rustforge.jobs.groups import ConcurrencyLimit as ConcurrencyLimit
 from rustforge.jobs.groups import RateLimit as RateLimit
 from rustforge.jobs.job import Job as Job
 from rustforge.jobs.job import JobContext as JobContext
+from rustforge.jobs.job import Priority as Priority
 from rustforge.jobs.job import WorkerContext as WorkerContext
 from rustforge.jobs.queue import DeadJob as DeadJob
 from rustforge.jobs.queue import JobProgress as JobProgress
@@ -25,9 +27,12 @@ from rustforge.jobs.retry import Retry as Retry
 from rustforge.jobs.retry import Snooze as Snooze
 from rustforge.jobs.runner import Middleware as Middleware
 from rustforge.jobs.runner import WorkerStatistics as WorkerStatistics
+from rustforge.jobs.scheduler import CatchUp as CatchUp
 from rustforge.jobs.scheduler import Entry as Entry
 from rustforge.jobs.scheduler import EntryStatus as EntryStatus
+from rustforge.jobs.scheduler import JobSource as JobSource
 from rustforge.jobs.scheduler import Scheduler as Scheduler
+from rustforge.jobs.source import Outcome as Outcome
 from rustforge.jobs.worker import Worker as Worker
 
 if TYPE_CHECKING:
@@ -39,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Abort",
+    "CatchUp",
     "ConcurrencyLimit",
     "Cron",
     "DeadJob",
@@ -54,14 +60,18 @@ __all__ = [
     "JobContext",
     "JobProgress",
     "JobRegistry",
+    "JobSource",
     "JobView",
     "Middleware",
     "OutboxFlusher",
+    "Outcome",
+    "Priority",
     "QuarantinedJob",
     "Queue",
     "QueueStats",
     "RateLimit",
     "Retry",
+    "Schedule",
     "Scheduler",
     "Snooze",
     "Worker",
