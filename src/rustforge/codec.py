@@ -30,6 +30,7 @@ __all__ = ["DecodeError", "EncodeError", "decode", "decoder", "encode", "return_
 
 _MAX_TYPES = 1024
 _MAX_LAYERS = 50
+_EAGER_ANNOTATIONS = sys.version_info < (3, 14)
 _NO_NUMBERS = (b"NaN", b"Infinity")
 # What an error of pydantic says may be shown, except where it quotes the value or a validator of the user's speaks.
 _SHOWN = frozenset(typing.get_args(ErrorType)) - {
@@ -142,10 +143,12 @@ def return_type(function: Callable[..., Any]) -> Any:
     inner: Any = function
     if type(inner) is functools.partial:
         inner = inner.func
-    if type(inner) is types.FunctionType and sys.version_info < (3, 14):  # the way of most calls
+    if type(inner) is types.FunctionType and _EAGER_ANNOTATIONS:  # the way of most calls
         known = _return_types.get(id(inner.__code__))
-        if known and known.annotation is inner.__annotations__.get("return") and "__wrapped__" not in inner.__dict__:
-            return known.meaning
+        if known is not None:
+            annotation, meaning, _ = known
+            if annotation is inner.__annotations__.get("return") and "__wrapped__" not in inner.__dict__:
+                return meaning
     plain = _plain(function)
     if plain is None:
         return None
