@@ -26,6 +26,7 @@ Each has a test that is named after what it prevents, here or where its part is 
     20 an error within the failure path loses the job            test_worker: failed_that_raises
     21 an item without its signal                                no_item_is_without_its_signal
     22 an ambiguous push is two jobs                             an_ambiguous_push_is_one_job
+    22 also after the first one has run                          a_push_whose_answer_was_lost_is_one_job
     23 a connection for each push                                pushes_share_a_connection
     24 the outbox forgets the group                              test_outbox: options_go_with_the_job
     25 the outbox pushes twice                                   test_outbox: a_crash_at_any_step_enqueues_once
@@ -62,7 +63,7 @@ import pytest
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.errors import InvalidArgumentError, RedisError, RedisReplyError
 from rustforge.jobs import FailedJobs, JobContext, Queue
-from rustforge.jobs.scripts import WORKER
+from rustforge.jobs.scripts import ENQUEUE, WORKER
 from rustforge.jobs.source import Run, Source
 from tests.support.jobs import Gate, Play, Services, Stage, once
 from tests.support.proxy import Plan, Proxy
@@ -366,6 +367,30 @@ async def test_an_ambiguous_push_is_one_job(redis_server: RedisServer, prefix: s
         assert pushed > 30
         assert await stage.queue.clear() == pushed
     await stage.close()
+
+
+async def test_a_push_whose_answer_was_lost_is_one_job(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the jobs have run before the request is repeated, so that nothing else remembers them."""
+    first = await stage.queue.push(Play(name="u", unique="u"), delay=0.2)
+    queue = await stage.connect()
+    run = queue.client.run
+
+    async def run_twice(script: Any, *args: Any, **options: Any) -> Any:
+        answer = await run(script, *args, **options)
+        if script is not ENQUEUE:
+            return answer
+        await stage.work()
+        assert await run(script, *args, **options) == answer
+        return answer
+
+    monkeypatch.setattr(queue.client, "run", run_twice)
+    jobs = [Play(name="a"), Play(name="b", group="g"), Play(name="u", unique="u"), Play(name="v", unique="v")]
+    ids = await queue.push_many(jobs)
+    assert ids[2] == first
+    assert len(set(ids)) == 4
+    await stage.work()
+    assert sorted(stage.ran) in (["a", "b", "v"], ["a", "b", "u", "v"])
+    await stage.queue.clear()
 
 
 async def test_pushes_share_a_connection(redis_stage: Stage) -> None:
