@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.goals import judge
@@ -92,6 +93,6 @@ def machine(meta: dict[str, Any], how: Mapping[str, str]) -> str:
         "Sizes": meta["scale"],
         "Took": f"{meta['took_seconds'] / 60:.1f} minutes",
         "Load before and after": f"{meta['load_before']} and {meta['load_after']}",
-        "Left out": "; ".join(f"{name}: {why}" for name, why in meta["skipped"].items()) or "nothing",
+        "Left out": "; ".join(f"{name}: {shorten(why, 120)}" for name, why in meta["skipped"].items()) or "nothing",
     }
     return tabulate(["", ""], lines.items(), words=2)

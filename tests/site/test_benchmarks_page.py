@@ -22,6 +22,9 @@ def test_page_shows_every_table_and_plot() -> None:
     """Nothing that was measured is left out of the page."""
     shown = re.findall(r'^--8<-- "(.*)"$', PAGE.read_text(), re.MULTILINE)
     tables = [path.relative_to(ROOT).as_posix() for path in report.make_files(ROOT)]
-    groups = dict.fromkeys(row["group"] for row in json.loads((ROOT / report.RESULT).read_text())["rows"])
-    plots = [f"docs/assets/plots/cache-{report.slug(group)}.svg" for group in groups]
+    plots = [
+        f"docs/assets/plots/{result.stem}-{report.slug(group)}.svg"
+        for result in (report.RESULT, report.JOBS_RESULT)
+        for group in dict.fromkeys(row["group"] for row in json.loads((ROOT / result).read_text())["rows"])
+    ]
     assert sorted(shown) == sorted(tables + plots)

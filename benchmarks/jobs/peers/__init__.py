@@ -62,8 +62,9 @@ PEERS = (
         "SAQ",
         "saq",
         ("saq", "redis", "hiredis", "uvloop"),
-        "Concurrency 100, `max_concurrent_ops=100` (else 20), no results (`ttl=-1`), a client with `max_connections=1000` "
-        "and `socket_timeout=None`, as it needs more than 100 connections and waits longer than 5 s.",
+        "Concurrency 100, `max_concurrent_ops=100` (else 20), no results (`ttl=-1`), a client with "
+        "`max_connections=1000` and `socket_timeout=None`, as it needs more than 100 connections and waits longer than "
+        "5 s.",
         "A sweep every 60 s finds it once its time-out (10 s) is over; with `retries=1`, the default, it is given up.",
     ),
     Peer(
