@@ -6,6 +6,7 @@ import json
 import re
 
 from benchmarks import report
+from benchmarks.tables import slug
 from tests.site.conftest import ROOT
 
 PAGE = ROOT / "docs" / "project" / "benchmarks.md"
@@ -23,7 +24,7 @@ def test_page_shows_every_table_and_plot() -> None:
     shown = re.findall(r'^--8<-- "(.*)"$', PAGE.read_text(), re.MULTILINE)
     tables = [path.relative_to(ROOT).as_posix() for path in report.make_files(ROOT)]
     plots = [
-        f"docs/assets/plots/{result.stem}-{report.slug(group)}.svg"
+        f"docs/assets/plots/{result.stem}-{slug(group)}.svg"
         for result in (report.RESULT, report.JOBS_RESULT)
         for group in dict.fromkeys(row["group"] for row in json.loads((ROOT / result).read_text())["rows"])
     ]
