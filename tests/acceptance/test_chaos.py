@@ -11,7 +11,7 @@ import pytest
 from tests.acceptance.chaos import chaos
 
 CHAOS = os.environ.get("RUSTFORGE_CHAOS", "") not in {"", "0"}
-SECONDS = 60 if CHAOS else 8
+SECONDS = 60 if CHAOS else 5
 
 
 @pytest.mark.timeout(300)

@@ -234,7 +234,7 @@ class Scene:
 
 
 async def work(
-    scene: Scene, classes: tuple[type[Job], ...], label: str, *, workers: int = 1_000, seconds: float = 20
+    scene: Scene, classes: tuple[type[Job], ...], label: str, *, workers: int = 1_000, seconds: float = 8
 ) -> None:
     """Run jobs until nothing is left that these classes can run, the dead are in SQL, and so many workers count."""
     services = SimpleNamespace(
@@ -248,7 +248,7 @@ async def work(
         *classes
     )
     running = asyncio.create_task(worker.run())
-    least, deadline = None, time.monotonic() + seconds
+    left, least, deadline = 0, None, time.monotonic() + seconds
     try:
         while not running.done() and time.monotonic() < deadline:
             stats = await scene.view.stats()
@@ -259,6 +259,8 @@ async def work(
             if least is None or left + stats.dead < least:
                 least, deadline = left + stats.dead, time.monotonic() + seconds  # it goes on
             await asyncio.sleep(0.02)
+        else:
+            assert running.done(), f"I8: for {seconds:g} s nothing moved, and {left} jobs were left"
     finally:
         worker.stop()
         await running
