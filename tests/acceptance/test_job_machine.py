@@ -170,10 +170,11 @@ class Machine(RuleBasedStateMachine):
                 self.settled(run.job.id, end)
         self.clock.advance(2e-6)
         with contextlib.suppress(LeaseLost):
-            for claimed in self.loop.run_until_complete(shard.exchange(want)):
+            found = self.loop.run_until_complete(shard.exchange(want))
+            self.notice()  # those that were ready and cancelled went first, and may have brought the end of a batch
+            for claimed in found:
                 shard.runs[claimed.id] = Run(shard, claimed)
                 self.claimed(claimed.id)
-            self.notice()
             return
         shard.forfeit()
 
