@@ -12,6 +12,7 @@ Each has a test that is named after what it prevents, here or where its part is 
      8 a panic costs a slot for good                             a_panic_costs_no_slot
      9 a long job runs beside its successor                      a_long_job_does_not_run_beside_its_successor
     10 a late owner frees another one's group                    a_late_owner_does_not_free_the_group
+    10 the same, by a worker that has its lease                  nobody_settles_what_another_one_has
     11 a wake-up is lost between two holders                     no_wake_up_is_lost
     12 an error counts as an empty queue                         a_taken_job_is_not_lost
     13 a push bypasses the backoff                               test_groups: a_backoff_holds_the_group
@@ -245,6 +246,32 @@ async def test_a_late_owner_does_not_free_the_group(memory_stage: Stage) -> None
         await stage.until_empty()
     assert stage.ran == ["a", "b"]
     await stage.queue.client.run(WORKER, [base], ["leave", epoch])
+
+
+@pytest.mark.parametrize(
+    "outcome", ["plain", "grouped", "done", "retry", "snooze", "release", "dead", "cancelled", "park"]
+)
+async def test_nobody_settles_what_another_one_has(memory_stage: Stage, outcome: Any) -> None:
+    """Also a worker with a lease: a word about a job that it does not have, as one that is said twice, is fenced."""
+    stage = memory_stage
+    await stage.queue.push_many([Play(name=name, group="g") for name in "ab"])
+    owner = await settled_by(stage, lease_ms=60_000)
+    other = await settled_by(stage, lease_ms=60_000)
+    (run,) = owner.runs.values()
+    if outcome == "plain":
+        other.settle_plain(run)
+    elif outcome == "grouped":
+        other.settle_grouped(run, "g")
+    else:
+        other.settle(run, outcome, 0, 0)
+    assert await other.exchange(1) == []
+    assert other.fenced == 1
+    stats = await stage.queue.stats()
+    assert (stats.running, stats.waiting, stats.size) == (1, 1, 2)
+    await other.leave()
+    await owner.leave()
+    await stage.work()
+    assert stage.ran == ["a", "b"]
 
 
 async def test_no_wake_up_is_lost(stage: Stage) -> None:
