@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import json
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -56,7 +55,7 @@ class Machine(RuleBasedStateMachine):
         self.asked: set[str] = set()
         self.due: dict[str, int] = {}
         self.batches: dict[str, tuple[str, set[str]]] = {}
-        self.paced: list[int] = []
+        self.arrival = 0
         self.paused = False
         self.shards = [Source(self.client, "q", BASE, lambda: None) for _ in range(2)]
         for shard in self.shards:
@@ -116,11 +115,18 @@ class Machine(RuleBasedStateMachine):
                 self.accepted.append(spec.id)
                 if spec.wait:
                     self.due[spec.id] = self.now() + spec.wait
+                elif "r" in spec.options and "g" not in spec.options:
+                    self.due[spec.id] = self.take_pace()
             else:
                 assert standing in before | {one.id for one in specs}, "I6: kept out by nobody"
                 self.count_off(spec)
         self.client._database.values.drop(f"{BASE}:client:c".encode())
         self.client._database.expires.pop(f"{BASE}:client:c".encode())
+
+    def take_pace(self) -> int:
+        """Give the time before which a job of the rate may not start: what others took since only makes it later."""
+        self.arrival = max(self.arrival, self.now()) + PERIOD // LIMIT
+        return self.arrival - PERIOD
 
     def spec(self, options: dict[str, Any], wait: int = 0) -> Spec:
         """Make a job."""
@@ -210,14 +216,6 @@ class Machine(RuleBasedStateMachine):
         assert one in self.accepted and one not in self.over, f"I1: {one} is over, and was claimed"  # noqa: PT018
         assert not self.paused, f"{one} was claimed while the queue is paused"
         assert self.due.pop(one, 0) <= self.now(), f"I4: {one} was claimed before it is due"
-        if "r" in spec.options:
-            self.paced.append(self.now())
-            allowed = LIMIT + (self.paced[-1] - self.first_pace) * LIMIT / PERIOD
-            assert len(self.paced) <= allowed + self.again, f"{len(self.paced)} jobs of a rate that allows {allowed}"
-
-    first_pace = 1_700_000_000_000
-    again = 1
-    """A run that comes again after a crash or a release takes no new place."""
 
     @rule(number=WORKER_NUMBERS)
     def beat(self, number: int) -> None:
@@ -226,20 +224,12 @@ class Machine(RuleBasedStateMachine):
         if shard.epoch is None:
             return
         before = {one for one in self.names("jobs") if one in self.asked}
-        recovered = Counter(self.recoveries())
         answer = self.run_script(WORKER, "beat", shard.epoch, LEASE, MOST, "0")
         if answer[0] == 0:
             shard.forfeit()
-        self.again += sum((Counter(self.recoveries()) - recovered).values())
         for one in self.names("quarantine") - self.quarantined:
             self.count_off(self.specs[one])
         self.notice(before)
-
-    def recoveries(self) -> dict[str, int]:
-        """Read how often each job came back without failing."""
-        found = self.values.get(f"{BASE}:state".encode()) or {}
-        counters = {one.decode(): json.loads(raw) for one, raw in found.items()}
-        return {one: int(state["r"] + state["x"]) for one, state in counters.items()}
 
     @rule(number=WORKER_NUMBERS)
     def leave(self, number: int) -> None:
@@ -247,7 +237,6 @@ class Machine(RuleBasedStateMachine):
         shard = self.shards[number]
         self.loop.run_until_complete(shard.leave())
         shard.forfeit()
-        self.again += 10
         self.notice()
 
     @rule(number=WORKER_NUMBERS)
@@ -321,7 +310,10 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), action=st.sampled_from(["requeue", "discard"]))
     def decide(self, data: st.DataObject, action: str) -> None:
         """Enqueue a job in quarantine anew, or throw it away."""
-        one = data.draw(st.sampled_from(sorted(self.names("quarantine"))))
+        self.decide_about(data.draw(st.sampled_from(sorted(self.names("quarantine")))), action)
+
+    def decide_about(self, one: str, action: str) -> None:
+        """Enqueue that one, or throw it away."""
         if self.run_script(MANAGE, action, one) and action == "discard":
             self.over.add(one)
 
@@ -388,3 +380,26 @@ TestMachine.settings = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_a_quarantined_job_stays_while_another_has_its_key() -> None:
+    """Enqueueing it anew is refused, and nothing of it is lost; once the other is over it is let in."""
+    machine = Machine()
+    try:
+        machine.register(0)
+        machine.push([{"u": "u1"}], 0)
+        machine.exchange(0, 1, [])
+        machine.exchange(0, 0, ["quarantine"])
+        machine.push([{"u": "u1"}], 0)
+        first, second = machine.accepted
+        machine.decide_about(first, "requeue")
+        machine.each_job_has_its_place()
+        assert machine.names("quarantine") == {first}
+        machine.exchange(0, 1, [])
+        machine.exchange(0, 0, ["done"])
+        assert machine.over == {second}
+        machine.decide_about(first, "requeue")
+        machine.each_job_has_its_place()
+        assert machine.names("ready:normal") == {first}
+    finally:
+        machine.teardown()

@@ -47,7 +47,8 @@ def run(script: Path, folder: Path, server: RedisServer) -> str:
 def test_examples_do_the_same_on_redis(script: Path, server: RedisServer, tmp_path: Path) -> None:
     """Each example prints on a real server what its page shows, which was printed without one."""
     talk(server.port, "FLUSHALL")
-    assert run(script, tmp_path, server) == script.with_suffix(".out").read_text()
+    kept = script.with_suffix(".out")  # missing where nothing is printed
+    assert run(script, tmp_path, server) == (kept.read_text() if kept.exists() else "")
 
 
 def test_quick_start_finds_its_value_again(server: RedisServer, tmp_path: Path) -> None:

@@ -278,7 +278,7 @@ async def test_what_cannot_be_used(client: AsyncClient) -> None:
         assert list(body["errors"]) == [field]
     body = error(await client.get("/failed?before=nonsense"), 422, "VALIDATION_ERROR")
     assert body["message"] == "before is not the `next` of a page of this list."
-    for params in ({"nmae": "test.charge"}, {"name": ""}):
+    for params in ({"job": "test.charge"}, {"name": ""}):
         body = error(await client.post("/failed/retry", params=params), 422, "VALIDATION_ERROR")
         assert body["message"] == "Say which jobs by a filter, or all=true."
 

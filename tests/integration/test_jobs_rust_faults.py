@@ -66,7 +66,7 @@ from rustforge.errors import InvalidArgumentError, RedisError, RedisReplyError
 from rustforge.jobs import FailedJobs, JobContext, Queue
 from rustforge.jobs.scripts import ENQUEUE, WORKER
 from rustforge.jobs.source import Run, Source
-from tests.support.jobs import Gate, Play, Services, Stage, once
+from tests.support.jobs import LEASE, Gate, Play, Services, Stage, once
 from tests.support.proxy import Plan, Proxy
 from tests.support.servers import RedisServer
 
@@ -212,11 +212,11 @@ async def test_a_panic_costs_no_slot(stage: Stage) -> None:
 
 async def test_a_long_job_does_not_run_beside_its_successor(stage: Stage) -> None:
     """However many leases it takes: its worker lives, so it keeps its turn."""
-    stage.script["a"] = lambda job, ctx: asyncio.sleep(1)
+    stage.script["a"] = lambda job, ctx: asyncio.sleep(1.5)
     await stage.queue.push_many([Play(name=name, group="g") for name in "ab"])
-    async with stage.working(lease=0.2), stage.working(lease=0.2):
+    async with stage.working(lease=LEASE), stage.working(lease=LEASE):
         await stage.until_ran(1)
-        await asyncio.sleep(0.8)
+        await asyncio.sleep(1.3)
         assert stage.ran == ["a"]
         await stage.until_empty()
     assert stage.ran == ["a", "b"]

@@ -852,6 +852,8 @@ async def test_stop_waits_for_what_runs(stage: Stage) -> None:
     async with stage.running(worker) as task:
         await stage.queue.push(Play(name="a"))
         await gate.wait()
+        (source,) = worker._sources
+        await wait_until(lambda: not (source.promising or source._in_doubt))  # it asks for nothing just now
         worker.stop()
         await stage.queue.push(Play(name="b"))
         await asyncio.sleep(0.05)

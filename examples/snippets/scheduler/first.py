@@ -13,8 +13,10 @@ class CheckFeeds(Job):
     NAME = "feeds.check"
 
     async def handle(self, ctx: JobContext) -> None:
-        print("checking feeds")
-        if await ctx.cache.increment("checks") == 3:
+        count = await ctx.cache.increment("checks")
+        if count <= 3:
+            print("checking feeds")
+        if count == 3:
             os.kill(os.getpid(), signal.SIGTERM)  # as a deploy does
 
 

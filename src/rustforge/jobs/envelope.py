@@ -122,7 +122,7 @@ def _are_sound(options: dict[str, Any]) -> bool:
 
 
 def _listed(value: Any, count: int) -> list[Any]:
-    kind: type = type(value)
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType] - of any type
     return value if count > 1 and kind is list else [value]
 
 
