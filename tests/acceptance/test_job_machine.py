@@ -212,7 +212,6 @@ class Machine(RuleBasedStateMachine):
 
     def claimed(self, one: str) -> None:
         """Check that a job may start."""
-        spec = self.specs[one]
         assert one in self.accepted and one not in self.over, f"I1: {one} is over, and was claimed"  # noqa: PT018
         assert not self.paused, f"{one} was claimed while the queue is paused"
         assert self.due.pop(one, 0) <= self.now(), f"I4: {one} was claimed before it is due"
@@ -401,5 +400,20 @@ def test_a_quarantined_job_stays_while_another_has_its_key() -> None:
         machine.decide_about(first, "requeue")
         machine.each_job_has_its_place()
         assert machine.names("ready:normal") == {first}
+    finally:
+        machine.teardown()
+
+
+def test_a_rate_lets_so_many_start() -> None:
+    """Of three jobs of a rate of two, the third waits for its time, and starts then."""
+    machine = Machine()
+    try:
+        machine.register(0)
+        machine.push([{"r": ["r", LIMIT, PERIOD]}] * 3, 0)
+        machine.exchange(0, 3, [])
+        assert set(machine.shards[0].runs) == set(machine.accepted[:LIMIT])
+        machine.wait(500)
+        machine.exchange(0, 3, [])
+        assert set(machine.shards[0].runs) == set(machine.accepted)
     finally:
         machine.teardown()
