@@ -9,6 +9,7 @@ import os
 from collections import defaultdict
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -21,6 +22,7 @@ from rustforge.redis.memory import MemoryClient
 from tests.acceptance.jobs.model import BASE, Spec, check_places, places_of
 
 CHAOS = os.environ.get("RUSTFORGE_CHAOS", "") not in {"", "0"}
+pytestmark = pytest.mark.timeout(1800 if CHAOS else 60)
 LEASE = 1000
 MOST = 2
 LIMIT, PERIOD = 2, 1000

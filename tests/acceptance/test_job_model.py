@@ -30,6 +30,7 @@ HELD = [Spec("a", {"g": "g1", "gh": 1}, retries=0), Spec("b", {"g": "g1"}, wait=
 """A job that holds its group when it is dead, one that is delayed, and one without options."""
 
 
+@pytest.mark.timeout(900 if CHAOS else 60)
 async def test_every_state_of_three_jobs_two_workers_and_two_groups() -> None:
     """All states without faults, to the end: claims, outcomes, backoffs, beats, ends of leases, takeovers."""
     counts = await Model(GROUPS if CHAOS else UNIQUE, faults=0, cancels=0, leaves=0).explore()
