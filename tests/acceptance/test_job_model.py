@@ -70,7 +70,7 @@ MUTANTS = {
     "a delayed job does not wait": ("settle", "call('RPUSH', base .. 'group:' .. o.g, id)", "pace(id, o)", HELD, "I3"),
     "the head of a group stays": ("settle", "call('HSET', heads, o.g, following)", "local _ = 1", UNIQUE, "I3"),
     "the next of a group stays": ("settle", "pace(following, options_of(following))", "local _ = 1", UNIQUE, "I1"),
-    "a backoff is skipped": ("settle", "'-inf', now(), 'LIMIT'", "'-inf', '+inf', 'LIMIT'", ALONE, "I4"),
+    "a backoff is skipped": ("settle", "delayed, '-inf', now(),", "delayed, '-inf', '+inf',", ALONE, "I4"),
     "recoveries have no end": ("worker", "found.r > most", "false", ALONE, "I5"),
     "a unique key stays": ("settle", "call('HDEL', unique, o.u)", "local _ = holder", UNIQUE, "I6"),
     "a unique key is not kept": ("enqueue", "return holder", "local _ = holder", UNIQUE, "I6"),
