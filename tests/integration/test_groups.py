@@ -430,6 +430,43 @@ async def test_a_rate_is_kept(memory_stage: Stage) -> None:
     assert await stage.queue.clear() == 2
 
 
+async def test_a_rate_is_kept_when_nobody_was_there(memory_stage: Stage) -> None:
+    """Jobs whose times have passed without a worker take new ones: they do not start together."""
+    stage = memory_stage
+    assert stage.clock is not None
+    await stage.queue.push_many([Play(name=str(number), pace=("r", 1, 1)) for number in range(20)])
+    stage.clock.advance(3600)
+    await stage.work()
+    assert len(stage.ran) <= 2
+    for count in range(20):
+        before = len(stage.ran)
+        stage.clock.advance(1.001)
+        await stage.work()
+        assert len(stage.ran) <= before + 2, count
+    assert len(stage.ran) == 20
+
+
+async def test_a_parked_job_holds_no_slot(stage: Stage) -> None:
+    """A job that nobody knows keeps no other of its key from running, and waits for a slot when somebody does."""
+
+    class Stranger(Play):
+        NAME: ClassVar[str] = "stranger"
+
+    await stage.queue.push(Stranger(name="stranger", slots=("s", 1)))
+    await stage.queue.push(Play(name="known", slots=("s", 1)))
+    await stage.work()
+    assert stage.ran == ["known"]
+    assert await stage.queue.parked() == {"stranger": 1}
+    gate = Gate()
+    stage.script |= {"first": gate, "stranger": gate}
+    await stage.queue.push(Play(name="first", slots=("s", 1)))
+    async with stage.working(Stranger, lease=0.3):
+        await gate.wait(1)
+        gate.open()
+        await stage.until_empty()
+    assert (gate.most, sorted(stage.ran)) == (1, ["first", "known", "stranger"])
+
+
 async def test_a_rate_is_kept_over_two_workers(stage: Stage) -> None:
     """By the server's clock, none starts before its time; keys do not disturb each other."""
     history = History(stage)

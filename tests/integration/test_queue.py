@@ -900,7 +900,7 @@ async def test_shards(stage: Stage) -> None:
     await queue.push_many(groups)
     first = await queue.push(Play(name="u", unique="u"))
     assert await queue.push(Play(name="u", unique="u")) == first
-    await queue.push_batch([Play(name="x", group="a"), Play(name="y")], Play(name="z", group="b"))
+    await queue.push_batch([Play(name="x"), Play(name="y")], Play(name="z"))
     kept = await queue.push(Kept(name="kept"))
     stage.script["kept"] = 7
     await stage.work(Kept, services=services, concurrency=7)
@@ -912,6 +912,19 @@ async def test_shards(stage: Stage) -> None:
     await queue.pause()
     assert (await queue.stats()).paused is True
     await queue.resume()
+
+
+async def test_shards_keep_what_they_promise(stage: Stage) -> None:
+    """A job that would need to be in two shards at once is refused; under one name all of it holds."""
+    queue = await stage.connect(shards=5)
+    for job in (Play(name="x", group="g", unique="u"), Play(name="x", group="g", slots=("s", 1))):
+        with pytest.raises(InvalidArgumentError, match="only one of them can hold"):
+            await queue.push(job)
+    for jobs, last in (([Play(name="x", group="g")], Play(name="z")), ([Play(name="x")], Play(name="z", unique="u"))):
+        with pytest.raises(InvalidArgumentError, match="a batch, a group"):
+            await queue.push_batch(jobs, last)
+    await queue.push(Play(name="same", group="g", unique="g"))
+    assert await queue.clear() == 1
 
 
 async def test_shards_are_cleared(stage: Stage) -> None:

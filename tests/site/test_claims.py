@@ -87,17 +87,20 @@ def test_settings() -> None:
     listed = re.findall(r"^`([A-Z_]+)` = (?:`(.+)`|\*nothing\*)\n:   ", page, re.MULTILINE)
     defaults = {name.upper(): field.default for name, field in Settings.model_fields.items()}
     assert listed == [
-        (name, str(default).lower() if isinstance(default, bool) else default) for name, default in defaults.items()
+        (name, str(default).lower() if isinstance(default, bool) else str(default))
+        for name, default in defaults.items()
     ]
 
 
 def test_settings_are_read_from_these_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each name of the table is the environment variable that is read."""
     monkeypatch.chdir(tmp_path)
+    texts = {bool: "1", int: "7", str: "redis://from-the-environment"}
+    values = {bool: True, int: 7, str: "redis://from-the-environment"}
     for name, field in Settings.model_fields.items():
-        monkeypatch.setenv(name.upper(), "1" if field.annotation is bool else "redis://from-the-environment")
+        monkeypatch.setenv(name.upper(), texts[field.annotation])
     for name, field in Settings.model_fields.items():
-        assert getattr(Settings(), name) == (True if field.annotation is bool else "redis://from-the-environment")
+        assert getattr(Settings(), name) == values[field.annotation]
 
 
 def test_url_options_and_schemes() -> None:

@@ -34,7 +34,7 @@ def test_a_new_move_is_noticed(tmp_path: Path) -> None:
     shutil.copytree(diagrams.SCRIPTS, folder)
     script = folder / "settle.lua"
     text = script.read_text()
-    head = "function outcomes.park(id, _, name)\n"
+    head = "function outcomes.park(id, o, name)\n"
     script.write_text(text.replace(head, f"{head}  ready(id, {{}})\n"))
     assert Move("running", "ready", "outcomes.park") in diagrams.read_moves(folder)
     script.write_text(text + "\nlocal function bring_back(id)\n  call('ZREM', dead, id)\n  ready(id, {})\nend\n")

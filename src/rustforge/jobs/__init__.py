@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rustforge.jobs.cron import Cron as Cron
 from rustforge.jobs.cron import Every as Every
-from rustforge.jobs.cron import Schedule as Schedule
 from rustforge.jobs.envelope import Envelope as Envelope
 from rustforge.jobs.groups import ConcurrencyLimit as ConcurrencyLimit
 from rustforge.jobs.groups import RateLimit as RateLimit
@@ -71,7 +70,6 @@ __all__ = [
     "QueueStats",
     "RateLimit",
     "Retry",
-    "Schedule",
     "Scheduler",
     "Snooze",
     "Worker",

@@ -64,10 +64,11 @@ class ConcurrencyLimit:
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most so many jobs of a key start within a period, over all workers.
+    """So many jobs of a key may start in a period, over all workers.
 
-    Each job gets the time at which it may start when it is enqueued, by the generic cell rate algorithm: a burst of up
-    to `limit` at once, then one each `per / limit`. A retry takes a new place.
+    By the generic cell rate algorithm: a burst of up to `limit` at once, then one each `per / limit`; so in the long
+    run `limit` in each period, and never more than twice that in one. Each job is given its time when it is enqueued;
+    one that could not start then, as no worker was free, takes a new one. A retry takes a new one, too.
 
     Attributes:
         key: What is counted, such as `"smtp"`.

@@ -167,7 +167,8 @@ class Queue:
             client: The connection.
             prefix: What stands before every key; the same for all who share the queues.
             shards: Into how many parts each queue is cut, so that a cluster spreads it over its nodes. Order is kept
-                within a group, not between shards. All who share the queues need the same number.
+                within a group, not between shards. A job may have one of a group, a unique key, a limit and a batch, or
+                several under one name. All who share the queues need the same number.
             max_payload_bytes: The largest job in bytes of JSON.
         """
         if type(shards) is not int or not 1 <= shards <= 1024:  # noqa: PLR2004
@@ -217,9 +218,17 @@ class Queue:
         if len(found) == 1:
             return found[0]
         options = envelope.options
-        limit = options.get("c") or options.get("r") or [None]
-        anchor = options.get("b") or options.get("g") or options.get("u") or limit[0] or envelope.id
-        return found[crc32(str(anchor).encode()) % len(found)]
+        anchors = {options[key] for key in "bgu" if key in options} | {
+            options[key][0] for key in "cr" if key in options
+        }
+        if len(anchors) > 1:
+            msg = (
+                f"job {envelope.name} has more than one of a batch, a group, a unique key and limits, under different "
+                f"names; with {self.shards} shards only one of them can hold: give them one name, or use one shard"
+            )
+            raise InvalidArgumentError(msg)
+        anchor = next(iter(anchors), envelope.id)
+        return found[crc32(anchor.encode()) % len(found)]
 
     # -- enqueueing ----------------------------------------------------------------------------------------------
 
@@ -288,6 +297,7 @@ class Queue:
         for one in (*envelopes, last):
             self._checked(one.name, one.body)
         base = self.base_of(envelopes[0])
+        self.base_of(Envelope(last.id, last.queue, last.name, last.payload, {**last.options, "b": batch}))
         await self.client.run(BATCH, [base], [batch, len(envelopes), last.id, last.body], retry=True)
         await self._enqueue(envelopes, itertools.repeat(0))
         await self.client.call("PERSIST", f"{base}:batch:{batch}", retry=True)

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["Worker"]
 
 _logger = logging.getLogger(__name__)
-_ISOLATED_FROM = 2
 _POLL_SECONDS = 0.5
 _LONGEST_PAUSE = 2.0
 _STUBBORN_SECONDS = 5.0
@@ -83,6 +82,7 @@ class Worker:
         self._concurrency = concurrency
         self._lease_ms = milliseconds(lease, "lease")
         self._max_recoveries = max_recoveries
+        self._alone_from = max(1, min(2, max_recoveries))
         self._patience = milliseconds(shutdown_timeout, "shutdown_timeout", allow_zero=True) / 1000
         self._queues = tuple(dict.fromkeys(queues))
         self._sources: list[Source] = []
@@ -385,7 +385,7 @@ class Worker:
         self._runner.statistics.claimed += 1
         self._certain = False
         run = source.runs[job.id] = Run(source, job)
-        if job.recoveries >= _ISOLATED_FROM:
+        if job.recoveries >= self._alone_from:
             self._suspects.append(run)
         else:
             self._spawn(run)

@@ -144,14 +144,18 @@ end
 
 local stages = { ['0'] = enter, ['1'] = pace, ['2'] = take_slot }
 
+-- Let in what is due. A job whose place in a rate has passed, as no worker was there, takes a new one: else all of them
+-- would start together.
 local function promote(limit)
-  local due = call('ZRANGEBYSCORE', delayed, '-inf', now(), 'LIMIT', 0, limit)
-  if #due > 0 then
-    call('ZREM', delayed, unpack(due))
-    for _, member in ipairs(due) do
-      local id = string.sub(member, 2)
-      stages[string.sub(member, 1, 1)](id, options_of(id))
+  local due = call('ZRANGEBYSCORE', delayed, '-inf', now(), 'WITHSCORES', 'LIMIT', 0, limit)
+  for index = 1, #due, 2 do
+    local stage, id = string.sub(due[index], 1, 1), string.sub(due[index], 2)
+    local o = options_of(id)
+    if stage == '2' and o.r and now() - due[index + 1] > o.r[3] / o.r[2] then
+      stage = '1'
     end
+    call('ZREM', delayed, due[index])
+    stages[stage](id, o)
   end
 end
 

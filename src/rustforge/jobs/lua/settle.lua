@@ -116,7 +116,8 @@ function outcomes.quarantine(id, o, reason)
   set_aside(id, o, reason)
 end
 
-function outcomes.park(id, _, name)
+function outcomes.park(id, o, name)
+  leave_slot(id, o)
   call('RPUSH', base .. 'parked:' .. name, id)
   call('SADD', base .. 'parked', name)
 end

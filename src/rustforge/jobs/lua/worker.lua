@@ -96,11 +96,24 @@ elseif action == 'suspect' then
   end
 
 elseif action == 'adopt' then
-  -- ARGV: epoch, how many, parked name. The worker knows the name, so it gets the jobs itself.
+  -- ARGV: epoch, how many, parked name. The worker knows the name, so it gets the jobs itself, but for those that find
+  -- no slot.
   if not call('ZSCORE', workers, epoch) or call('EXISTS', base .. 'paused') == 1 then
     return {}
   end
-  local ids = call('LPOP', base .. 'parked:' .. ARGV[4], ARGV[3]) or {}
+  local ids, parked = {}, base .. 'parked:' .. ARGV[4]
+  for _, id in ipairs(call('LPOP', base .. 'parked:' .. ARGV[4], ARGV[3]) or {}) do
+    local o = options_of(id)
+    local slots = o.c and base .. 'slots:' .. o.c[1]
+    if slots and call('SCARD', slots) >= o.c[2] then
+      call('RPUSH', parked, id)
+    else
+      if slots then
+        call('SADD', slots, id)
+      end
+      ids[#ids + 1] = id
+    end
+  end
   if call('EXISTS', base .. 'parked:' .. ARGV[4]) == 0 then
     call('SREM', base .. 'parked', ARGV[4])
   end
