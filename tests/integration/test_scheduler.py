@@ -56,7 +56,7 @@ class Special(Job):
 
     def group_id(self) -> str:
         """Run in order."""
-        return f"tenant:{self.tenant}"
+        return f"special:{self.tenant}"
 
     def unique_key(self) -> str:
         """Be there once."""
@@ -681,7 +681,7 @@ async def test_what_a_job_says_of_itself_is_kept(place: Place) -> None:
     view = await queue.show(fired[0], "reports")
     assert view is not None
     assert (view.name, view.payload) == ("test.special", {"tenant": 7})
-    assert view.options == {"p": "h", "g": "tenant:7", "u": "special:7", "ul": 60_000}
+    assert view.options == {"p": "h", "g": "special:7", "u": "special:7", "ul": 60_000}
     assert len(fired) == 1
     assert len(await queued(queue, "reports")) == 1
 

@@ -95,8 +95,8 @@ def test_settings() -> None:
 def test_settings_are_read_from_these_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each name of the table is the environment variable that is read."""
     monkeypatch.chdir(tmp_path)
-    texts = {bool: "1", int: "7", str: "redis://from-the-environment"}
-    values = {bool: True, int: 7, str: "redis://from-the-environment"}
+    texts: dict[Any, str] = {bool: "1", int: "7", str: "redis://from-the-environment"}
+    values: dict[Any, Any] = {bool: True, int: 7, str: "redis://from-the-environment"}
     for name, field in Settings.model_fields.items():
         monkeypatch.setenv(name.upper(), texts[field.annotation])
     for name, field in Settings.model_fields.items():
