@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import itertools
 import secrets
 from typing import TYPE_CHECKING, Any
 
 from rustforge.errors import RedisError, RedisTimeoutError
 from rustforge.jobs.scripts import ENQUEUE
+from rustforge.redis.multiplexer import own_copy
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -45,7 +45,7 @@ class _Batch:
     def refuse(self, error: BaseException) -> None:
         for future in self.futures:
             if not future.done():
-                future.set_exception(_copy(error))
+                future.set_exception(own_copy(error))
 
 
 class _Shard:
@@ -197,13 +197,3 @@ class Sender:
         with contextlib.suppress(RedisError):  # it would go by itself within a minute
             # Sent once only: sent again, it could take the mark of a batch that is sent again behind it.
             await self._client.call("UNLINK", f"{base}:client:{self._identity}")
-
-
-def _copy(error: BaseException) -> BaseException:
-    """Give each caller an exception of its own, so that tracebacks do not grow into each other."""
-    try:
-        twin = copy.copy(error)
-    except Exception:  # noqa: BLE001 - some exceptions cannot be copied
-        return error
-    twin.__cause__ = error.__cause__
-    return twin

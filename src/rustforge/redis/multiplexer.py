@@ -16,8 +16,9 @@ import random
 import socket
 import ssl
 from collections import deque
+from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import hiredis
 
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
 
     from rustforge.types import CommandArgument
 
-__all__ = ["Multiplexer", "Reply", "pack", "reply_error", "require_loop"]
+__all__ = ["Multiplexer", "Reply", "own_copy", "pack", "reply_error", "require_loop"]
+
+E = TypeVar("E", bound=BaseException)
 
 _logger = logging.getLogger(__name__)
 _NOT_READY = object()
@@ -609,7 +612,7 @@ class Multiplexer:
         waiting, self._queue, self._queued_bytes = self._queue, deque(), 0
         for reply in waiting:
             if not reply.done() and not self._hand_over(self._on_unsent, reply, error) and not reply.done():
-                reply.set_exception(_copy(error))
+                reply.set_exception(own_copy(error))
 
     async def _open_link(self) -> None:
         link = _Link(self)
@@ -774,8 +777,11 @@ class Multiplexer:
             self._fail_waiting(self._closed_error())
 
 
-def _copy(error: RedisError) -> RedisError:
+def own_copy(error: E) -> E:
     """Give each waiting caller an exception of its own, so that tracebacks do not grow into each other."""
-    twin = type(error)(*error.args)
+    try:
+        twin = copy(error)
+    except Exception:  # noqa: BLE001 - some exceptions cannot be copied
+        return error
     twin.__cause__ = error.__cause__
     return twin

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from copy import copy
 from typing import TYPE_CHECKING
 
 from rustforge.errors import (
@@ -15,7 +14,7 @@ from rustforge.errors import (
     RedisReplyError,
     RedisTimeoutError,
 )
-from rustforge.redis.multiplexer import Reply
+from rustforge.redis.multiplexer import Reply, own_copy
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -168,13 +167,13 @@ class WaitingRoom:
         now = self._loop.time()
         for reply, error in self._empty():
             if reply.deadline <= now:
-                reply.set_exception(_twin(error))
+                reply.set_exception(own_copy(error))
             else:
                 self._keep(reply, error)
 
     def _fail(self, error: RedisError) -> None:
         for reply, _ in self._empty():
-            reply.set_exception(_twin(error))
+            reply.set_exception(own_copy(error))
 
     async def aclose(self, error: RedisError) -> None:
         """Fail every command that waits, and hold no more."""
@@ -183,10 +182,3 @@ class WaitingRoom:
             self._task.cancel()
             await asyncio.wait([self._task])
         self._fail(error)
-
-
-def _twin(error: RedisError) -> RedisError:
-    """Give each caller an exception of its own, so that tracebacks do not grow into each other."""
-    twin = copy(error)
-    twin.__cause__ = error.__cause__
-    return twin
