@@ -402,41 +402,29 @@ class Queue:
                     ids = await self.client.call(
                         "LRANGE", f"{base}:ready:{level}", 0, limit - len(found) - 1, retry=True
                     )
-                    found += [view for view in [await self._view(base, queue, one) for one in ids] if view is not None]
+                    found += await self._views(base, queue, ids)
         return found
 
     async def show(self, job_id: str, queue: str = "default") -> JobView | None:
         """Look at one job; `None` where the queue does not have it (any more)."""
         for base in self.bases(queue):
-            found = await self._view(base, queue, job_id.encode())
-            if found is not None:
+            for found in await self._views(base, queue, [job_id.encode()]):
                 return found
         return None
 
-    async def _view(self, base: str, queue: str, job_id: bytes) -> JobView | None:
-        body, raw = await asyncio.gather(
-            self.client.call("HGET", f"{base}:jobs", job_id, retry=True),
-            self.client.call("HGET", f"{base}:state", job_id, retry=True),
+    async def _views(self, base: str, queue: str, ids: Sequence[bytes]) -> list[JobView]:
+        return [_view(queue, *one) for one in await self._load(base, ids)]
+
+    async def _load(self, base: str, ids: Sequence[bytes]) -> list[tuple[str, bytes, dict[str, Any]]]:
+        """Read jobs of a shard, those that are there: id, body and state of each."""
+        if not ids:
+            return []
+        bodies, states = await asyncio.gather(
+            self.client.call("HMGET", f"{base}:jobs", *ids, retry=True),
+            self.client.call("HMGET", f"{base}:state", *ids, retry=True),
         )
-        if body is None:
-            return None
-        state: dict[str, Any] = json.loads(raw) if raw else {}
-        name = job_id.decode()
-        try:
-            envelope = Envelope.parse(name, queue, body)
-            payload = codec.decode(envelope.payload)
-        except (JobDecodeError, codec.DecodeError):
-            envelope, payload = Envelope(name, queue, "?", body), body.decode(errors="replace")
-        return JobView(
-            id=name,
-            queue=queue,
-            name=envelope.name,
-            payload=payload,
-            options=envelope.options,
-            attempts=int(state.get("a", 0)),
-            error=state.get("e"),
-            enqueued_at=enqueued_at(name),
-        )
+        rows = zip(ids, bodies, states, strict=True)
+        return [(one.decode(), body, json.loads(raw) if raw else {}) for one, body, raw in rows if body is not None]
 
     async def progress(self, job_id: str, queue: str = "default") -> JobProgress | None:
         """Read how far a running job said it is; `None` where it said nothing, or is over."""
@@ -518,18 +506,12 @@ class Queue:
         found: list[DeadJob] = []
         for base in self.bases(queue):
             rows = await self.client.call("ZRANGE", f"{base}:dead", 0, limit - 1, "WITHSCORES", retry=True)
-            for job_id, died in _pairs(rows):
-                body, raw = await asyncio.gather(
-                    self.client.call("HGET", f"{base}:jobs", job_id, retry=True),
-                    self.client.call("HGET", f"{base}:state", job_id, retry=True),
-                )
-                if body is None:
-                    continue
-                state: dict[str, Any] = json.loads(raw) if raw else {}
-                written = Envelope.parse(job_id.decode(), queue, body)
+            times = {job_id.decode(): float(died) / 1000 for job_id, died in _pairs(rows)}
+            for job_id, body, state in await self._load(base, [one.encode() for one in times]):
+                written = Envelope.parse(job_id, queue, body)
                 runs = sum(int(state.get(one, 0)) for one in "arx") + int(written.options.get("f", 0))
                 envelope = Envelope(written.id, queue, written.name, written.payload, {**written.options, "f": runs})
-                when = datetime.fromtimestamp(float(died) / 1000, UTC)
+                when = datetime.fromtimestamp(times[job_id], UTC)
                 found.append(DeadJob(envelope, str(state.get("e", "")), int(state.get("a", 0)), when))
         return found
 
@@ -645,6 +627,25 @@ class OpeningQueue:
             await queue.aclose()
             raise
         return queue
+
+
+def _view(queue: str, job_id: str, body: bytes, state: dict[str, Any]) -> JobView:
+    """Show a job as far as it can be read."""
+    try:
+        envelope = Envelope.parse(job_id, queue, body)
+        payload = codec.decode(envelope.payload)
+    except (JobDecodeError, codec.DecodeError):
+        envelope, payload = Envelope(job_id, queue, "?", body), body.decode(errors="replace")
+    return JobView(
+        id=job_id,
+        queue=queue,
+        name=envelope.name,
+        payload=payload,
+        options=envelope.options,
+        attempts=int(state.get("a", 0)),
+        error=state.get("e"),
+        enqueued_at=enqueued_at(job_id),
+    )
 
 
 def _pairs(found: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
