@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rustforge.clock import SYSTEM_CLOCK, ManualClock
-from rustforge.errors import InvalidArgumentError, InvalidTypeError, RedisClosedError, RedisError
+from rustforge.errors import InvalidArgumentError, InvalidTypeError, JobEncodeError, RedisClosedError, RedisError
 from rustforge.jobs import Abort, Job, JobContext, Queue, Retry, Worker
 from rustforge.jobs import scheduler as module
 from rustforge.jobs.cron import Every
@@ -44,6 +44,13 @@ class Report(Job):
 
     NAME: ClassVar[str] = "test.report"
     number: int = 0
+
+
+class Fill(Job):
+    """A job of any size."""
+
+    NAME: ClassVar[str] = "test.fill"
+    text: str
 
 
 class Special(Job):
@@ -756,6 +763,33 @@ async def test_a_function_that_fails_passes_the_instant_over(travel: Travel, cap
         counts.append(len(await scheduler.tick()))
     assert counts == [0, 0, 1]
     assert caplog.text.count("could not make its job") == 2
+
+
+async def test_a_job_that_is_too_large(travel: Travel, caplog: pytest.LogCaptureFixture) -> None:
+    """It is refused with its entry; one that a function makes is logged, and the entry goes on."""
+    scheduler = Scheduler(await travel.queue(max_payload_bytes=200))
+    big = Fill(text="x" * 200)
+    with pytest.raises(JobEncodeError, match=r"test\.fill of 2\d\d bytes is over the queue's bound of 200"):
+        scheduler.every(60, big)
+    jobs = [big, Fill(text="")]
+    scheduler.every(60, lambda _: jobs.pop(0)).without_overlapping(60)
+    await scheduler.tick()
+    counts = []
+    for _ in range(2):
+        travel.clock.advance(60)
+        counts.append(len(await scheduler.tick()))
+    assert counts == [0, 1]
+    assert "over the queue's bound of 200" in caplog.text
+
+
+async def test_what_an_entry_adds_counts(travel: Travel, caplog: pytest.LogCaptureFixture) -> None:
+    """A job that is too large only with the key of its entry is no way around the bound."""
+    scheduler = Scheduler(await travel.queue(max_payload_bytes=200))
+    scheduler.every(60, Fill(text="x" * 160)).named("n" * 40).without_overlapping(60)
+    await scheduler.tick()
+    travel.clock.advance(60)
+    assert await scheduler.tick() == []
+    assert "over the queue's bound of 200" in caplog.text
 
 
 async def test_wrong_arguments_are_refused(travel: Travel) -> None:

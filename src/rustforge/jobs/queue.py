@@ -295,7 +295,7 @@ class Queue:
         """
         batch, envelopes, last = write_batch(jobs, then)
         for one in (*envelopes, last):
-            self._checked(one.name, one.body)
+            self.require_fits(one)
         base = self.base_of(envelopes[0])
         self.base_of(Envelope(last.id, last.queue, last.name, last.payload, {**last.options, "b": batch}))
         await self.client.run(BATCH, [base], [batch, len(envelopes), last.id, last.body], retry=True)
@@ -328,6 +328,14 @@ class Queue:
             for base, job_id, body, wait, special in prepared
         ]
         return list(await asyncio.gather(*futures))
+
+    def require_fits(self, envelope: Envelope) -> None:
+        """Check that a job is not larger than `max_payload_bytes`.
+
+        Raises:
+            JobEncodeError: It is.
+        """
+        self._checked(envelope.name, envelope.body)
 
     def _checked(self, name: str, body: bytes) -> bytes:
         if len(body) > self._max_payload:

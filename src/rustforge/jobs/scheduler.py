@@ -93,6 +93,7 @@ class Entry:
         self._make = cast("Callable[[datetime], Job | Awaitable[Job]]", job)
         if self._job is not None:
             self._shard = envelope_of(self._job, hooked=False)
+            queue.require_fits(self._shard)
         elif callable(job):
             name = getattr(job, "__qualname__", type(job).__qualname__)
             self._shard = Envelope("", _queue_of(self._make), f"{job.__module__}.{name}", b"")
@@ -223,10 +224,11 @@ class Entry:
                 made = self._make(self.show(instant))
                 job = await made if inspect.isawaitable(made) else made
             envelope = envelope_of(job, job_id=_id_of(self.name, instant))
+            envelope.options.update(self._extra(envelope))
+            self._queue.require_fits(envelope)
         except Exception:
             _logger.exception("Entry %r could not make its job; this instant is passed over", self.name)
             return None
-        envelope.options.update(self._extra(envelope))
         return envelope
 
     def show(self, instant: int) -> datetime:
@@ -284,7 +286,7 @@ class Scheduler:
 
         Raises:
             InvalidArgumentError: The expression or the zone is not understood, or the expression never fires.
-            JobEncodeError: The job is not JSON.
+            JobEncodeError: The job is not JSON, or too large.
         """
         zone = self._timezone if timezone is None else timezone
         return self._add(Cron(expression, zone), job, ZoneInfo(zone))
@@ -298,7 +300,7 @@ class Scheduler:
 
         Raises:
             InvalidArgumentError: The interval is too short or too long.
-            JobEncodeError: The job is not JSON.
+            JobEncodeError: The job is not JSON, or too large.
         """
         return self._add(Every(interval), job, UTC)
 
