@@ -18,13 +18,12 @@ from typing import Any
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.errors import JobDecodeError
 
-__all__ = ["HOLDING", "INERT", "Envelope", "enqueued_at", "new_id"]
+__all__ = ["HOLDING", "Envelope", "encode_body", "enqueued_at", "goes_straight", "new_id"]
 
 HOLDING = frozenset({"g", "u", "c", "b", "rs"})
 """The options for which something must be done when the job is over."""
 
-INERT = frozenset({"t", "v"})
-"""The options that the scripts do not look at, so that a job with no others goes the short way."""
+_INERT = frozenset({"t", "v"})
 
 _KINDS: dict[str, list[type]] = {
     **{key: [str] for key in ("p", "g", "u", "b", "t")},
@@ -35,12 +34,14 @@ _KINDS: dict[str, list[type]] = {
 
 _counter = itertools.count()
 _process = ""
+_stem = (0, "")  # a millisecond, and how the ids begin that are made in it
 
 
 def _be_born() -> None:
     """Take a number for this process; a forked child takes another."""
-    global _process  # noqa: PLW0603 - one number a process
+    global _process, _stem  # noqa: PLW0603 - one number a process
     _process = secrets.token_hex(5)[:9]
+    _stem = 0, ""
 
 
 _be_born()
@@ -54,7 +55,13 @@ def new_id() -> str:
     Ids of one process sort in the order in which they were made, but for those of the same millisecond around a full
     turn of the counter.
     """
-    return f"{int(SYSTEM_CLOCK.time() * 1000):011x}{_process}{next(_counter) & 0xFFFF:04x}"
+    global _stem  # noqa: PLW0603 - most ids share their millisecond with others
+    moment = int(SYSTEM_CLOCK.time() * 1000)
+    made_for, stem = _stem
+    if made_for != moment:
+        stem = f"{moment:011x}{_process}"
+        _stem = moment, stem
+    return stem + "%04x" % (next(_counter) & 0xFFFF)
 
 
 def enqueued_at(job_id: str) -> datetime:
@@ -124,6 +131,11 @@ def _are_sound(options: dict[str, Any]) -> bool:
 def _listed(value: Any, count: int) -> list[Any]:
     kind = type(value)  # pyright: ignore[reportUnknownVariableType] - of any type
     return value if count > 1 and kind is list else [value]
+
+
+def goes_straight(options: dict[str, Any], wait: int) -> bool:
+    """Tell whether a job goes straight to the ready ones: it has no delay, and no options that the scripts look at."""
+    return not wait and (not options or _INERT.issuperset(options))
 
 
 def encode_body(name: str, payload: bytes, options: dict[str, Any]) -> bytes:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
-from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
 from rustforge import codec
 from rustforge.clock import milliseconds
 from rustforge.errors import ConfigurationError, JobEncodeError
-from rustforge.jobs.envelope import Envelope, enqueued_at, new_id
+from rustforge.jobs.envelope import Envelope, encode_body, enqueued_at, new_id
 from rustforge.jobs.groups import ConcurrencyLimit, RateLimit, require_key
 from rustforge.jobs.retry import backoff_seconds
 
@@ -71,6 +70,7 @@ class Job(BaseModel):
     TIMEOUT: ClassVar[float | None] = None
     RESULT_TTL: ClassVar[float | None] = None
     HOLD_GROUP: ClassVar[bool] = False
+    _facts: ClassVar[_Facts | None] = None
 
     def handle(self, ctx: JobContext) -> Awaitable[Any] | Any:
         """Do the work; `async def` runs on the worker's event loop, plain `def` in a thread.
@@ -321,7 +321,7 @@ def envelope_of(
         JobEncodeError: The job is not JSON, or has no usable name.
     """
     cls = job.__class__
-    own = options_of(job) if hooked else _own_options(job)
+    own = options_of(job, hooked=hooked)
     if options:
         own = {**own, **options}
     return Envelope(job_id or new_id(), cls.QUEUE, cls.NAME, payload_of(job), own)
@@ -334,25 +334,40 @@ def payload_of(job: Job) -> bytes:
         JobEncodeError: A field cannot be written.
     """
     try:
-        return codec.encode(job)
+        return codec.encode(job, job.__pydantic_serializer__.to_json)
     except codec.EncodeError as error:
         msg = f"{job.__class__.__name__} cannot be enqueued: {error}"
         raise JobEncodeError(msg) from error
 
 
-def options_of(job: Job) -> dict[str, Any]:
+def body_of(job: Job, options: dict[str, Any]) -> bytes:
+    """Write a job's body.
+
+    Raises:
+        JobEncodeError: A field cannot be written.
+    """
+    cls = job.__class__
+    if options:
+        return encode_body(cls.NAME, payload_of(job), options)
+    facts = cls._facts
+    return payload_of(job) if facts is None else facts.head + payload_of(job)
+
+
+def options_of(job: Job, *, hooked: bool = True) -> dict[str, Any]:
     """Ask a job for its group, its keys and its limits, and the hooks for what they add."""
-    found = _own_options(job)
-    for hook in _hooks:
-        found |= hook(job)
+    cls = job.__class__
+    facts = cls._facts
+    if facts is None or facts.owner is not cls:
+        facts = _examine(cls)
+    found = {} if facts.plain else _ask(job, facts)
+    if _hooks and hooked:
+        for hook in _hooks:
+            found |= hook(job)
     return found
 
 
-def _own_options(job: Job) -> dict[str, Any]:
+def _ask(job: Job, facts: _Facts) -> dict[str, Any]:
     cls = job.__class__
-    facts = _known.get(cls) or _examine(cls)
-    if facts.plain:
-        return {}
     found = dict(facts.options)
     group = job.group_id()
     if group is not None:
@@ -378,7 +393,7 @@ def require_job_class(cls: Any) -> type[Job]:
         ConfigurationError: It is not a class of jobs, has no `NAME`, one with other characters than letters, digits and
             `_.:/-`, or an unknown `PRIORITY`.
     """
-    if not isinstance(cls, type) or cls not in _known:
+    if not isinstance(cls, type) or getattr(cls, "_facts", None) is None or cls._facts.owner is not cls:
         _examine(cls)
     checked: type[Job] = cls
     return checked
@@ -388,15 +403,16 @@ class _Facts(NamedTuple):
     """What need not be asked of each job of a class.
 
     Attributes:
+        owner: The class; a subclass without facts of its own has those of its parent.
         options: Those that all of its jobs have.
         plain: Whether there are none, and no job has others.
+        head: How the body of a job without options begins.
     """
 
+    owner: type[Any]
     options: dict[str, Any]
     plain: bool
-
-
-_known: WeakKeyDictionary[type[Job], _Facts] = WeakKeyDictionary()
+    head: bytes
 
 
 def _examine(cls: Any) -> _Facts:
@@ -423,5 +439,5 @@ def _examine(cls: Any) -> _Facts:
         options["rs"] = milliseconds(cls.RESULT_TTL, "RESULT_TTL")
     asked = ("group_id", "unique_key", "concurrency", "rate")
     plain = not options and all(getattr(cls, name) is getattr(Job, name) for name in asked)
-    facts = _known[cls] = _Facts(options, plain)
+    facts = cls._facts = _Facts(cls, options, plain, encode_body(name, b"", {}))
     return facts

@@ -14,9 +14,9 @@ from zlib import crc32
 from rustforge import codec
 from rustforge.clock import milliseconds
 from rustforge.errors import InvalidArgumentError, JobDecodeError, JobEncodeError
-from rustforge.jobs.envelope import INERT, Envelope, encode_body, enqueued_at, new_id
+from rustforge.jobs.envelope import Envelope, enqueued_at, goes_straight, new_id
 from rustforge.jobs.fake import FAKED, FakeQueue
-from rustforge.jobs.job import Job, envelope_of, options_of, payload_of
+from rustforge.jobs.job import Job, body_of, envelope_of, options_of
 from rustforge.jobs.scripts import BATCH, MANAGE
 from rustforge.jobs.sender import Sender
 from rustforge.jobs.several import write_batch, write_chain
@@ -247,13 +247,12 @@ class Queue:
             JobEncodeError: The job is not JSON, or too large. Nothing was enqueued.
         """
         options = options_of(job)
-        name = self.bases(job.QUEUE)
-        payload = payload_of(job)
+        body = self._checked(job.NAME, body_of(job, options))
+        bases = self._bases.get(job.QUEUE) or self.bases(job.QUEUE)
         job_id = new_id()
-        base = name[0] if len(name) == 1 else self.base_of(Envelope(job_id, job.QUEUE, job.NAME, payload, options))
+        base = bases[0] if len(bases) == 1 else self.base_of(Envelope(job_id, job.QUEUE, job.NAME, b"", options))
         wait = 0 if delay is None else milliseconds(delay, "delay", allow_zero=True)
-        body = self._checked(job.NAME, encode_body(job.NAME, payload, options))
-        return await self._sender.add(base, job_id, body, wait=wait, special=not INERT.issuperset(options), once=False)
+        return await self._sender.add(base, job_id, body, None if goes_straight(options, wait) else wait)
 
     async def push_many(self, jobs: Iterable[Job], delay: Duration | None = None) -> list[str]:
         """Enqueue many jobs, in order.
@@ -319,15 +318,15 @@ class Queue:
 
     async def _enqueue(self, envelopes: Sequence[Envelope], waits: Iterable[int], *, once: bool = False) -> list[str]:
         prepared = [
-            (self.base_of(one), one.id, self._checked(one.name, one.body), wait, not INERT.issuperset(one.options))
+            (
+                self.base_of(one),
+                one.id,
+                self._checked(one.name, one.body),
+                None if goes_straight(one.options, wait) else wait,
+            )
             for one, wait in zip(envelopes, waits, strict=False)
         ]
-        add = self._sender.add
-        futures = [
-            add(base, job_id, body, wait=wait, special=special, once=once)
-            for base, job_id, body, wait, special in prepared
-        ]
-        return list(await asyncio.gather(*futures))
+        return list(await asyncio.gather(*[self._sender.add(*one, once=once) for one in prepared]))
 
     def require_fits(self, envelope: Envelope) -> None:
         """Check that a job is not larger than `max_payload_bytes`.

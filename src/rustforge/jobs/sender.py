@@ -17,35 +17,37 @@ from rustforge.jobs.scripts import ENQUEUE
 from rustforge.redis.multiplexer import own_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from rustforge.redis import RedisClient
     from rustforge.types import CommandArgument
 
 __all__ = ["Sender"]
 
-_BATCH_JOBS = 500
 _BATCH_BYTES = 1 << 20
+_JOB_BYTES = _BATCH_BYTES // 500  # so that no batch has more than 500 jobs
 _TRIES = 3
 _QUIET_SECONDS = 0.05
 _MANY_SETTLED = 64
 
 
 class _Batch:
-    """Jobs of one tick and one shard."""
+    """Jobs of one tick and one shard: those that may go straight to the ready ones, and the others."""
 
-    __slots__ = ("args", "futures", "ids", "size")
+    __slots__ = ("create_future", "futures", "other_futures", "others", "plain", "room")
 
-    def __init__(self) -> None:
-        self.args: list[CommandArgument] = []
-        self.ids: list[str] = []
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.create_future: Callable[[], asyncio.Future[str]] = loop.create_future
+        self.plain: list[str | bytes] = []
         self.futures: list[asyncio.Future[str]] = []
-        self.size = 0
+        self.others: list[str | bytes | int] = []
+        self.other_futures: list[asyncio.Future[str]] = []
+        self.room = _BATCH_BYTES
 
-    def refuse(self, error: BaseException) -> None:
-        for future in self.futures:
-            if not future.done():
-                future.set_exception(own_copy(error))
+    def close(self) -> tuple[list[CommandArgument], list[Any], list[asyncio.Future[str]]]:
+        """Return the arguments of the script, and the ids and the futures of its jobs, in its order."""
+        args: list[CommandArgument] = [len(self.futures), *self.plain, *self.others]
+        return args, self.plain[::2] + self.others[::3], self.futures + self.other_futures  # type: ignore[operator]
 
 
 class _Shard:
@@ -72,35 +74,38 @@ class Sender:
         self._shards: dict[str, _Shard] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def add(self, base: str, job_id: str, body: bytes, *, wait: int, special: bool, once: bool) -> asyncio.Future[str]:
+    def add(
+        self, base: str, job_id: str, body: bytes, wait: int | None = None, *, once: bool = False
+    ) -> asyncio.Future[str]:
         """Put a job into this tick's batch.
 
         Args:
             base: The base key of its shard.
             job_id: Its id.
             body: Its body.
-            wait: Milliseconds of its delay.
-            special: Whether its body has options.
+            wait: Milliseconds of its delay; `None` for a job that nothing can hold up, neither delay nor options.
             once: Whether its id may never come again.
 
         Returns:
             A future of the id under which it stands.
         """
         place = base, once
-        loop = asyncio.get_running_loop()
         batch = self._batches.get(place)
-        if batch is not None and (len(batch.ids) >= _BATCH_JOBS or batch.size > _BATCH_BYTES):
-            self._send(place)
-            batch = None
         if batch is None:
+            loop = asyncio.get_running_loop()
             if not self._batches:
                 loop.call_soon(self._send_all)
-            batch = self._batches[place] = _Batch()
-        future: asyncio.Future[str] = loop.create_future()
-        batch.args += (job_id, body, wait, b"1" if special else b"0")
-        batch.ids.append(job_id)
-        batch.futures.append(future)
-        batch.size += len(body)
+            batch = self._batches[place] = _Batch(loop)
+        future = batch.create_future()
+        if wait is None and not once:
+            batch.plain += (job_id, body)
+            batch.futures.append(future)
+        else:
+            batch.others += (job_id, body, wait or 0)
+            batch.other_futures.append(future)
+        batch.room -= len(body) + _JOB_BYTES
+        if batch.room < 0:
+            self._send(place)
         return future
 
     async def aclose(self) -> None:
@@ -140,14 +145,15 @@ class Sender:
             settled, shard.settled = shard.settled, settled
         shard.busy += 1
         shard.used = True
-        args = [self._identity, number, int(once), len(settled), *settled, *batch.args]
+        args, ids, futures = batch.close()
+        args[:0] = [self._identity, number, int(once), len(settled), *settled]
         identity, lost = self._identity, self._count_lost()
         answered = False
         try:
             found = await self._call(base, args)
             answered = self._count_lost() == lost
         except BaseException as error:
-            batch.refuse(error)
+            _refuse(futures, error)
             if not isinstance(error, Exception):
                 raise
             return
@@ -160,8 +166,8 @@ class Sender:
         if identity == self._identity:
             shard.settled.append(number)
         for index, other in zip(found[::2], found[1::2], strict=True):
-            batch.ids[int(index)] = other.decode()
-        for future, job_id in zip(batch.futures, batch.ids, strict=True):
+            ids[int(index)] = other.decode()
+        for future, job_id in zip(futures, ids, strict=True):
             if not future.done():
                 future.set_result(job_id)
 
@@ -197,3 +203,9 @@ class Sender:
         with contextlib.suppress(RedisError):  # it would go by itself within a minute
             # Sent once only: sent again, it could take the mark of a batch that is sent again behind it.
             await self._client.call("UNLINK", f"{base}:client:{self._identity}")
+
+
+def _refuse(futures: list[asyncio.Future[str]], error: BaseException) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(own_copy(error))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rustforge.clock import ManualClock
 from rustforge.errors import RedisOutcomeUnknownError
-from rustforge.jobs.envelope import encode_body
+from rustforge.jobs.envelope import encode_body, goes_straight
 from rustforge.jobs.scripts import ENQUEUE, MANAGE, SETTLE, WORKER
 from rustforge.jobs.source import Claimed, LeaseLost, Run, Source
 from rustforge.redis import RedisUrl, Script
@@ -26,7 +26,7 @@ from rustforge.redis.embedded.walkable import Walkable
 from rustforge.redis.memory import MemoryClient
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 
 BASE = "m~{jobs:q}"
 STEP = 1000
@@ -64,9 +64,26 @@ class Spec:
         return self.options.get("g")
 
     @property
+    def plain(self) -> bool:
+        """Whether nothing holds it up."""
+        return goes_straight(self.options, self.wait)
+
+    @property
     def body(self) -> bytes:
         """What Redis keeps of it."""
         return encode_body("job", b"{}", self.options)
+
+
+def written(specs: Iterable[Spec]) -> list[Any]:
+    """Write jobs as the sender does: those that nothing holds up, then the others."""
+    plain = [spec for spec in specs if spec.plain]
+    others = [spec for spec in specs if not spec.plain]
+    args: list[Any] = [len(plain)]
+    for spec in plain:
+        args += [spec.id, spec.body]
+    for spec in others:
+        args += [spec.id, spec.body, spec.wait]
+    return args
 
 
 class Held(NamedTuple):
@@ -348,8 +365,7 @@ class Model:
         return await self._client.run(self._scripts[script.name], [BASE], args)
 
     async def _push(self, spec: Spec) -> str:
-        special = "1" if spec.options else "0"
-        message = ["c", "1", "", "0", spec.id, spec.body, spec.wait, special]
+        message = ["c", "1", "", "0", *written([spec])]
         found = await self._run(ENQUEUE, message)
         await self._run(ENQUEUE, message)
         await self._client.call("DEL", f"{BASE}:client:c")

@@ -1,5 +1,6 @@
 -- ARGV: client, number of this batch, '1' where the ids may never come again, how many batch numbers of the client are
--- settled, these numbers, then for each job: id, body, delay in ms, '1' where it has options.
+-- settled, these numbers, how many jobs may go straight to the ready ones, id and body of each of these, and id, body
+-- and delay in ms of each of the others.
 -- Returns pairs of a job's place in the batch and the other id under which it stands, or under which it has been.
 local marks, number, once = base .. 'client:' .. ARGV[1], ARGV[2], ARGV[3] == '1'
 local settled = tonumber(ARGV[4])
@@ -10,35 +11,18 @@ local known = call('HGET', marks, number)
 if known then -- it comes again, as its answer was lost on the way
   return cjson.decode(known)
 end
-local others, ids, plain = {}, {}, {}
-for index = 5 + settled, #ARGV, 4 do
-  local id, wait = ARGV[index], tonumber(ARGV[index + 2])
-  local place = (index - 5 - settled) / 4
-  if once and call('SADD', base .. 'sent', id) == 0 then
-    others[#others + 1] = place
-    others[#others + 1] = id
-  elseif ARGV[index + 3] == '1' or wait > 0 then
-    local standing = enqueue(id, ARGV[index + 1], wait)
-    if standing ~= id then
-      if once then
-        call('SREM', base .. 'sent', id) -- it did not come in, so it may come again
-      end
-      others[#others + 1] = place
-      others[#others + 1] = standing
-    end
-  else
-    ids[#ids + 1] = id
-    plain[#plain + 1] = id
-    plain[#plain + 1] = ARGV[index + 1]
+local plain, first, others = tonumber(ARGV[5 + settled]), 6 + settled, {}
+local beyond = first + 2 * plain
+if plain > 0 then
+  local ids, fresh = {}, true
+  for index = first, beyond - 1, 2 do
+    ids[#ids + 1] = ARGV[index]
   end
-end
-if #ids > 0 then
-  local fresh = true
   for _, body in ipairs(call('HMGET', jobs, unpack(ids))) do
     fresh = fresh and not body
   end
   if fresh then
-    if call('HSET', jobs, unpack(plain)) < #ids then -- one of them is there twice
+    if call('HSET', jobs, unpack(ARGV, first, beyond - 1)) < plain then -- one of them is there twice
       local seen, all = {}, ids
       ids = {}
       for _, id in ipairs(all) do
@@ -50,8 +34,24 @@ if #ids > 0 then
     call('RPUSH', levels.n, unpack(ids))
     woken = true
   else -- some of them are there already
-    for index = 1, #plain, 2 do
-      enqueue(plain[index], plain[index + 1], 0, {})
+    for index = first, beyond - 1, 2 do
+      enqueue(ARGV[index], ARGV[index + 1], 0, {})
+    end
+  end
+end
+for index = beyond, #ARGV, 3 do
+  local id, place = ARGV[index], plain + (index - beyond) / 3
+  if once and call('SADD', base .. 'sent', id) == 0 then
+    others[#others + 1] = place
+    others[#others + 1] = id
+  else
+    local standing = enqueue(id, ARGV[index + 1], tonumber(ARGV[index + 2]))
+    if standing ~= id then
+      if once then
+        call('SREM', base .. 'sent', id) -- it did not come in, so it may come again
+      end
+      others[#others + 1] = place
+      others[#others + 1] = standing
     end
   end
 end
