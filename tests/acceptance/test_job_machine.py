@@ -304,7 +304,8 @@ class Machine(RuleBasedStateMachine):
         """Write the dead to SQL."""
         dead = self.names("dead")
         if dead:
-            self.run_script(MANAGE, "bury", *dead)
+            died = self.values[f"{BASE}:dead".encode()].scores
+            self.run_script(MANAGE, "bury", *[part for one in dead for part in (one, died[one.encode()])])
             self.over |= dead
 
     @precondition(lambda self: self.names("quarantine"))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import select, text, update
@@ -13,6 +14,7 @@ from rustforge.db import Database
 from rustforge.db.tables import failed_jobs
 from rustforge.errors import InvalidArgumentError, JobDecodeError, JobError, RedisError
 from rustforge.jobs import DeadJob, Queue, Worker
+from rustforge.jobs.dead_letters import DeadLetters
 from rustforge.jobs.envelope import Envelope, new_id
 from rustforge.jobs.failed import FailedJob, FailedJobs
 from rustforge.jobs.job import envelope_of
@@ -40,6 +42,29 @@ async def record(ctx: Context, *jobs: DeadJob) -> list[str]:
     """Store jobs and return their ids."""
     await FailedJobs(ctx.db).record(jobs)
     return [job.envelope.id for job in jobs]
+
+
+class Stalling(Queue):
+    """A queue whose caller stands still after it has looked at the dead jobs for the first time."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        """Stand still at the first look."""
+        super().__init__(*args, **options)
+        self.looked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def dead(self, queue: str = "default", limit: int = 100) -> list[DeadJob]:
+        """Look, and stand still."""
+        found = await super().dead(queue, limit)
+        self.looked.set()
+        await self.go_on.wait()
+        return found
+
+
+class Mended(Note):
+    """What fails no more."""
+
+    NAME = "fails"
 
 
 async def at_rest(ctx: Context) -> None:
@@ -281,6 +306,45 @@ async def test_the_database_away_loses_no_dead_job(ctx: Context, caplog: pytest.
     assert await ctx.work() == [1, 2]
     assert sorted(numbers((await FailedJobs(ctx.db).list()).items)) == [1, 2]
     assert await ctx.queue.dead() == []
+
+
+@pytest.mark.parametrize("then", ["succeeds", "dies", "is stored again", "is half retried"])
+async def test_a_worker_that_stood_still_stores_nothing_stale(
+    real: Context, crashes: Crew, then: str, database_url: str
+) -> None:
+    """It has read that a job is dead; others store and retry it before it goes on: what is true then is stored."""
+    nowhere: Any = None
+    without = replace(real, db=nowhere)
+    job_id = await Fails(n=1).dispatch(real.queue)
+    await without.work()
+    async with Database(database_url) as other, Stalling.connect(real.place["redis"], prefix=real.queue.prefix) as slow:
+        assert isinstance(slow, Stalling)
+        recording = asyncio.create_task(DeadLetters(Context(other, slow), ["default"]).record())
+        await slow.looked.wait()
+        assert await DeadLetters(real, ["default"]).record()
+        failed = FailedJobs(real.db)
+        if then == "is half retried":
+            [process] = crashes.gather(1)
+            process.order(what="retry", ids=[job_id], point="after commit 2", **real.place)
+            await process.hear("ended")
+        else:
+            assert await failed.retry(job_id, real.queue)
+        if then in {"dies", "is stored again"}:
+            await (without if then == "dies" else real).work()
+        else:
+            await Worker(real, lease=2).register(Mended).run_until_empty()
+        slow.go_on.set()
+        assert await recording
+    assert await real.queue.dead() == []
+    if then in {"dies", "is stored again"}:
+        job = await failed.get(job_id)
+        assert job is not None
+        assert job.options["f"] == 2
+        assert await failed.retry(job_id, real.queue)
+        await Worker(real, lease=2).register(Mended).run_until_empty()
+    assert await failed.count() == 0
+    await failed.retry(job_id, real.queue)
+    await at_rest(real)
 
 
 async def test_forget_and_prune(ctx: Context) -> None:

@@ -279,7 +279,7 @@ async def test_a_unique_key_is_never_left_behind(stage: Stage) -> None:
     async def dead() -> None:
         stage.script["a"] = ValueError("no")
         await stage.work()
-        await queue.bury("default", [one.envelope.id for one in await queue.dead()])
+        await queue.bury("default", await queue.dead())
 
     async def aborted() -> None:
         stage.script["a"] = Abort("enough")
@@ -336,7 +336,7 @@ async def test_a_time_out_within_a_time_out_does_not_wedge_a_worker(stage: Stage
     await stage.queue.push(Play(name="b"))
     await stage.work()
     assert stage.ran[-1] == "b"
-    await stage.queue.bury("default", [one.envelope.id for one in await stage.queue.dead()])
+    await stage.queue.bury("default", await stage.queue.dead())
 
 
 # -- memory --------------------------------------------------------------------------------------------------------

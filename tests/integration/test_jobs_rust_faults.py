@@ -159,7 +159,7 @@ async def test_a_failing_head_does_not_block_its_group(stage: Stage) -> None:
     async with stage.working():
         await stage.until_empty()
     assert stage.ran == ["a"] * 4 + ["b", "c"]
-    await stage.queue.bury("default", [one.envelope.id for one in await stage.queue.dead()])
+    await stage.queue.bury("default", await stage.queue.dead())
 
 
 async def test_an_error_of_redis_is_not_swallowed(prefix: str) -> None:
@@ -207,7 +207,7 @@ async def test_a_panic_costs_no_slot(stage: Stage) -> None:
         await gate.wait(3)
         gate.open()
         await stage.until_empty()
-    await stage.queue.bury("default", [one.envelope.id for one in await stage.queue.dead()])
+    await stage.queue.bury("default", await stage.queue.dead())
 
 
 async def test_a_long_job_does_not_run_beside_its_successor(stage: Stage) -> None:

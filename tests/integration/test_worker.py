@@ -89,7 +89,7 @@ async def crashed(stage: Stage, want: int = 100, lease_ms: int = 100) -> list[Cl
 async def buried(stage: Stage) -> list[str]:
     """Take the dead jobs away, and return their errors."""
     dead = await stage.queue.dead()
-    await stage.queue.bury("default", [one.envelope.id for one in dead])
+    await stage.queue.bury("default", dead)
     return [one.error for one in dead]
 
 

@@ -88,6 +88,7 @@ UNSHOWN = {
     "Queue.forget_sent",
     "Queue.push",  # dispatch calls it
     "Queue.require_fits",  # for the scheduler
+    "Queue.still_dead",  # for workers
     "TimeTraveler.follow",
     "TimeTraveler.travel_to",
     "TimeTraveler.work",

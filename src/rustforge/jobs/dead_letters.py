@@ -55,8 +55,8 @@ class DeadLetters:
         try:
             for name in self._queues:
                 while dead := await queue.dead(name):
-                    await records.record(dead)
-                    await queue.bury(name, [one.envelope.id for one in dead])
+                    await records.record(dead, queue)
+                    await queue.bury(name, dead)
         except Exception as error:  # noqa: BLE001 - the database may be away; the jobs are safe in Redis
             _logger.error("Failed jobs cannot be stored, and stay in Redis: %s: %s", type(error).__name__, error)  # noqa: TRY400
             return False

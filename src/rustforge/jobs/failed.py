@@ -247,12 +247,24 @@ class FailedJobs:
             gone = await session.execute(old.returning(table.c.id))
             return len(gone.all())
 
-    async def record(self, dead: Iterable[DeadJob]) -> None:
-        """Store jobs that died, each under its id, however often it is called for them; workers do so."""
-        rows = [{**failed_columns(one.envelope, one.error, one.attempts), "failed_at": one.died_at} for one in dead]
-        if rows:
+    async def record(self, dead: Iterable[DeadJob], source: Queue | None = None) -> None:
+        """Store jobs that died, each under its id, however often it is called for them; workers do so.
+
+        Args:
+            dead: The jobs.
+            source: Where they are dead. One that is not any more, as somebody stored and retried it meanwhile, is left
+                out.
+        """
+        left = list(dead)
+        while left:
+            rows = [{**failed_columns(one.envelope, one.error, one.attempts), "failed_at": one.died_at} for one in left]
             async with self._db.transaction() as session:
-                await upsert(session, table, rows)
+                await upsert(session, table, rows)  # nobody can retry these rows until the end of the transaction
+                standing = left if source is None else await source.still_dead(left)
+                if len(standing) == len(left):
+                    return
+                await session.rollback()
+            left = standing
 
     async def _retry(self, ids: Sequence[str], target: Queue) -> tuple[dict[str, str], dict[str, Exception]]:
         """Enqueue rows and delete them, in steps of which each may be the last that is taken.

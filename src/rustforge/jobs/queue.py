@@ -522,9 +522,22 @@ class Queue:
                 found.append(DeadJob(envelope, str(state.get("e", "")), int(state.get("a", 0)), when))
         return found
 
-    async def bury(self, queue: str, ids: Sequence[str]) -> int:
-        """Remove dead jobs whose rows are in SQL; return how many there were."""
-        answers = [await self.client.run(MANAGE, [base], ["bury", *ids], retry=True) for base in self.bases(queue)]
+    async def still_dead(self, jobs: Iterable[DeadJob]) -> list[DeadJob]:
+        """Return those jobs that have been dead ever since; one that was retried and died once more is none of them."""
+        places = [(one, base) for one in jobs for base in self.bases(one.envelope.queue)]
+        scores = await asyncio.gather(
+            *[self.client.call("ZSCORE", f"{base}:dead", one.envelope.id, retry=True) for one, base in places]
+        )
+        return [
+            one
+            for (one, _), score in zip(places, scores, strict=True)
+            if score is not None and float(score) == _score(one)
+        ]
+
+    async def bury(self, queue: str, jobs: Iterable[DeadJob]) -> int:
+        """Remove jobs that are `still_dead` and have their rows in SQL; return how many there were."""
+        args = [arg for one in jobs for arg in (one.envelope.id, _score(one))]
+        answers = [await self.client.run(MANAGE, [base], ["bury", *args], retry=True) for base in self.bases(queue)]
         return sum(answers)
 
     async def quarantined(self, queue: str = "default") -> list[QuarantinedJob]:
@@ -634,6 +647,11 @@ class OpeningQueue:
             await queue.aclose()
             raise
         return queue
+
+
+def _score(dead: DeadJob) -> int:
+    """Return the time of a death as Redis keeps it."""
+    return round(dead.died_at.timestamp() * 1000)
 
 
 def _view(queue: str, job_id: str, body: bytes, state: dict[str, Any]) -> JobView:

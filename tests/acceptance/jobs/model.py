@@ -375,7 +375,7 @@ class Model:
         self._clock.advance(STEP / 1000)
 
     async def _bury(self, one: str) -> None:
-        await self._run(MANAGE, ["bury", one])
+        await self._run(MANAGE, ["bury", one, await self._client.call("ZSCORE", f"{BASE}:dead", one)])
         self._end(one)
 
     async def _cancel(self, one: str) -> None:

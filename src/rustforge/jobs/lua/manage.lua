@@ -96,10 +96,11 @@ elseif action == 'resume' then
   woken = true
 
 elseif action == 'bury' then
-  -- ARGV: ids of dead jobs whose rows are in SQL.
+  -- ARGV: ids of dead jobs whose rows are in SQL, each with the time of its death: one that lived and died anew stays.
   answer = 0
-  for index = 2, #ARGV do
-    if call('ZREM', dead, ARGV[index]) == 1 then
+  for index = 2, #ARGV, 2 do
+    if tonumber(call('ZSCORE', dead, ARGV[index]) or '') == tonumber(ARGV[index + 1]) then
+      call('ZREM', dead, ARGV[index])
       remove(ARGV[index])
       answer = answer + 1
     end
