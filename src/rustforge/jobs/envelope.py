@@ -15,19 +15,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from pydantic_core import from_json
+
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.errors import JobDecodeError
 
-__all__ = ["HOLDING", "Envelope", "encode_body", "enqueued_at", "goes_straight", "new_id"]
+__all__ = ["HOLDING", "Envelope", "encode_body", "enqueued_at", "goes_straight", "new_id", "parse_body"]
 
 HOLDING = frozenset({"g", "u", "c", "b", "rs"})
 """The options for which something must be done when the job is over."""
 
 _INERT = frozenset({"t", "v"})
 
-_KINDS: dict[str, list[type]] = {
-    **{key: [str] for key in ("p", "g", "u", "b", "t")},
-    **{key: [int] for key in ("v", "gh", "ul", "rs", "f")},
+_KINDS: dict[str, type | list[type]] = {
+    **dict.fromkeys("pgubt", str),
+    **dict.fromkeys(("v", "gh", "ul", "rs", "f"), int),
     "c": [str, int],
     "r": [str, int, int],
 }
@@ -105,32 +107,35 @@ class Envelope:
         Raises:
             JobDecodeError: The first line is not a name with options, or there is no payload.
         """
-        head, separator, payload = body.partition(b"\n")
-        name, _, text = head.partition(b" ")
-        try:
-            options: dict[str, Any] = json.loads(text) if text else {}
-            if name and separator and type(options) is dict and (not options or _are_sound(options)):
-                return cls(job_id, queue, name.decode(), payload, options)
-        except (ValueError, RecursionError):
-            pass
-        msg = f"the body of job {job_id} in queue {queue} is not one that Rustforge wrote"
-        raise JobDecodeError(msg)
+        return cls(job_id, queue, *parse_body(job_id, queue, body))
+
+
+def parse_body(job_id: str, queue: str, body: bytes) -> tuple[str, bytes, dict[str, Any]]:
+    """Read the name, the payload and the options.
+
+    Raises:
+        JobDecodeError: The first line is not a name with options, or there is no payload.
+    """
+    head, separator, payload = body.partition(b"\n")
+    name, _, text = head.partition(b" ")
+    try:
+        options: dict[str, Any] = from_json(text) if text else {}
+        if name and separator and type(options) is dict and (not options or _are_sound(options)):
+            return name.decode(), payload, options
+    except ValueError:
+        pass
+    msg = f"the body of job {job_id} in queue {queue} is not one that Rustforge wrote"
+    raise JobDecodeError(msg)
 
 
 def _are_sound(options: dict[str, Any]) -> bool:
     """Tell whether what scripts and workers go by is of the right kind."""
     for key, value in options.items():
         kinds = _KINDS.get(key)
-        if kinds is None:
-            continue
-        if [type(one) for one in _listed(value, len(kinds))] != kinds:
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType] - of any type
+        if kinds is not None and kind is not kinds and (kind is not list or [type(one) for one in value] != kinds):
             return False
     return True
-
-
-def _listed(value: Any, count: int) -> list[Any]:
-    kind = type(value)  # pyright: ignore[reportUnknownVariableType] - of any type
-    return value if count > 1 and kind is list else [value]
 
 
 def goes_straight(options: dict[str, Any], wait: int) -> bool:

@@ -70,7 +70,7 @@ class Job(BaseModel):
     TIMEOUT: ClassVar[float | None] = None
     RESULT_TTL: ClassVar[float | None] = None
     HOLD_GROUP: ClassVar[bool] = False
-    _facts: ClassVar[_Facts | None] = None
+    __facts__: ClassVar[_Facts | None] = None
 
     def handle(self, ctx: JobContext) -> Awaitable[Any] | Any:
         """Do the work; `async def` runs on the worker's event loop, plain `def` in a thread.
@@ -349,14 +349,14 @@ def body_of(job: Job, options: dict[str, Any]) -> bytes:
     cls = job.__class__
     if options:
         return encode_body(cls.NAME, payload_of(job), options)
-    facts = cls._facts
+    facts = cls.__facts__
     return payload_of(job) if facts is None else facts.head + payload_of(job)
 
 
 def options_of(job: Job, *, hooked: bool = True) -> dict[str, Any]:
     """Ask a job for its group, its keys and its limits, and the hooks for what they add."""
     cls = job.__class__
-    facts = cls._facts
+    facts = cls.__facts__
     if facts is None or facts.owner is not cls:
         facts = _examine(cls)
     found = {} if facts.plain else _ask(job, facts)
@@ -393,7 +393,8 @@ def require_job_class(cls: Any) -> type[Job]:
         ConfigurationError: It is not a class of jobs, has no `NAME`, one with other characters than letters, digits and
             `_.:/-`, or an unknown `PRIORITY`.
     """
-    if not isinstance(cls, type) or getattr(cls, "_facts", None) is None or cls._facts.owner is not cls:
+    facts: _Facts | None = getattr(cls, "__facts__", None)
+    if facts is None or facts.owner is not cls:
         _examine(cls)
     checked: type[Job] = cls
     return checked
@@ -439,5 +440,5 @@ def _examine(cls: Any) -> _Facts:
         options["rs"] = milliseconds(cls.RESULT_TTL, "RESULT_TTL")
     asked = ("group_id", "unique_key", "concurrency", "rate")
     plain = not options and all(getattr(cls, name) is getattr(Job, name) for name in asked)
-    facts = cls._facts = _Facts(cls, options, plain, encode_body(name, b"", {}))
+    facts = cls.__facts__ = _Facts(cls, options, plain, encode_body(name, b"", {}))
     return facts

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rustforge import codec
 from rustforge.clock import milliseconds
 from rustforge.errors import JobDecodeError
-from rustforge.jobs.envelope import HOLDING, Envelope
+from rustforge.jobs.envelope import HOLDING, parse_body
 from rustforge.jobs.job import Job, JobContext
 from rustforge.jobs.retry import Abort, Retry, Snooze
 
@@ -173,14 +173,13 @@ class Runner:
         """Read a job; one that cannot be run here is settled, and brings `None`."""
         claimed, queue = run.job, run.source.queue
         try:
-            envelope = Envelope.parse(claimed.id, queue, claimed.body)
-            known = self._registry.find(envelope.name)
-            options = envelope.options
+            name, payload, options = parse_body(claimed.id, queue, claimed.body)
+            known = self._registry.find(name)
             version = options.get("v", 1) if options else 1
             if known is None or version > known.cls.VERSION:
-                self._end(run, "park", envelope.name if known is None else f"{envelope.name}@{version}")
+                self._end(run, "park", name if known is None else f"{name}@{version}")
                 return None
-            job = known.read(envelope.payload, version)
+            job = known.read(payload, version)
         except JobDecodeError as error:
             _logger.error("Job %s of %s goes to quarantine: %s", claimed.id, queue, error)  # noqa: TRY400
             self._end(run, "quarantine", str(error))
@@ -188,7 +187,7 @@ class Runner:
         ctx = JobContext(
             self._services,
             job_id=claimed.id,
-            job_name=envelope.name,
+            job_name=name,
             queue_name=queue,
             attempt=claimed.attempts,
             fence=1 + claimed.runs + (options.get("f", 0) if options else 0),

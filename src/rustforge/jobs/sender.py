@@ -17,7 +17,7 @@ from rustforge.jobs.scripts import ENQUEUE
 from rustforge.redis.multiplexer import own_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from rustforge.redis import RedisClient
     from rustforge.types import CommandArgument
@@ -47,15 +47,16 @@ class _Batch:
     def close(self) -> tuple[list[CommandArgument], list[Any], list[asyncio.Future[str]]]:
         """Return the arguments of the script, and the ids and the futures of its jobs, in its order."""
         args: list[CommandArgument] = [len(self.futures), *self.plain, *self.others]
-        return args, self.plain[::2] + self.others[::3], self.futures + self.other_futures  # type: ignore[operator]
+        return args, self.plain[::2] + self.others[::3], self.futures + self.other_futures
 
 
 class _Shard:
     """What was sent to one shard: how many batches are under way, and the numbers of those that are answered."""
 
-    __slots__ = ("busy", "quiet", "settled", "used")
+    __slots__ = ("base", "busy", "quiet", "settled", "used")
 
-    def __init__(self) -> None:
+    def __init__(self, base: str) -> None:
+        self.base = base
         self.busy = 0
         self.settled: list[int] = []
         self.used = False
@@ -69,6 +70,7 @@ class Sender:
         """Send over this connection."""
         self._client = client
         self._identity = secrets.token_hex(8)
+        self._lost = self._count_lost()  # connections that were lost before this identity was taken
         self._numbers = itertools.count(1)
         self._batches: dict[tuple[str, bool], _Batch] = {}
         self._shards: dict[str, _Shard] = {}
@@ -113,56 +115,72 @@ class Sender:
         while self._batches or self._tasks:
             self._send_all()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        for base, shard in self._shards.items():
+        for shard in self._shards.values():
             if shard.quiet is not None:
                 shard.quiet.cancel()
             if shard.used:
                 shard.used = False
-                await self._forget(base)
+                await self._forget(shard.base)
 
     def _send_all(self) -> None:
         for place in tuple(self._batches):
             self._send(place)
 
     def _send(self, place: tuple[str, bool]) -> None:
-        self._spawn(self._deliver(place, self._batches.pop(place)))
+        """Send one batch now, so that its request leaves in this tick; a task waits for the answer."""
+        batch = self._batches.pop(place)
+        base, once = place
+        shard = self._shards.get(base)
+        if shard is None:
+            shard = self._shards[base] = _Shard(base)
+        if shard.quiet is not None:
+            shard.quiet.cancel()
+            shard.quiet = None
+        settled: list[int] = []
+        if len(shard.settled) >= _MANY_SETTLED:
+            settled, shard.settled = shard.settled, settled
+        number = next(self._numbers)
+        args, ids, futures = batch.close()
+        args[:0] = [self._identity, number, int(once), len(settled), *settled]
+        shard.busy += 1
+        shard.used = True
+        try:
+            reply = self._client.run(ENQUEUE, [base], args, retry=True)
+        except RedisError as error:
+            self._end(shard)
+            _refuse(futures, error)
+        else:
+            answer = self._answer(reply, base, args)
+            self._spawn(self._deliver(shard, (self._identity, number), answer, ids, futures))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _deliver(self, place: tuple[str, bool], batch: _Batch) -> None:
-        """Send one batch and tell its callers."""
-        base, once = place
-        shard = self._shards.setdefault(base, _Shard())
-        if shard.quiet is not None:
-            shard.quiet.cancel()
-            shard.quiet = None
-        number = next(self._numbers)
-        settled: list[int] = []
-        if len(shard.settled) >= _MANY_SETTLED:
-            settled, shard.settled = shard.settled, settled
-        shard.busy += 1
-        shard.used = True
-        args, ids, futures = batch.close()
-        args[:0] = [self._identity, number, int(once), len(settled), *settled]
-        identity, lost = self._identity, self._count_lost()
+    async def _deliver(
+        self,
+        shard: _Shard,
+        mark: tuple[str, int],
+        answer: Coroutine[Any, Any, list[Any]],
+        ids: list[Any],
+        futures: list[asyncio.Future[str]],
+    ) -> None:
+        """Wait for a batch's answer and tell its callers."""
+        identity, number = mark
         answered = False
         try:
-            found = await self._call(base, args)
-            answered = self._count_lost() == lost
+            found = await answer
+            answered = self._count_lost() == self._lost
         except BaseException as error:
             _refuse(futures, error)
             if not isinstance(error, Exception):
                 raise
             return
         finally:
-            shard.busy -= 1
             if not answered:
                 self._leave_identity(identity)
-            if not shard.busy:
-                shard.quiet = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._clean, base, shard)
+            self._end(shard)
         if identity == self._identity:
             shard.settled.append(number)
         for index, other in zip(found[::2], found[1::2], strict=True):
@@ -170,6 +188,12 @@ class Sender:
         for future, job_id in zip(futures, ids, strict=True):
             if not future.done():
                 future.set_result(job_id)
+
+    def _end(self, shard: _Shard) -> None:
+        """Note that a batch is over."""
+        shard.busy -= 1
+        if not shard.busy:
+            shard.quiet = asyncio.get_running_loop().call_later(_QUIET_SECONDS, self._clean, shard)
 
     def _count_lost(self) -> int:
         return self._client.statistics()["lost"]
@@ -181,23 +205,26 @@ class Sender:
         """
         if identity == self._identity:
             self._identity = secrets.token_hex(8)
+            self._lost = self._count_lost()
             for shard in self._shards.values():
                 shard.settled = []
 
-    async def _call(self, base: str, args: list[CommandArgument]) -> list[Any]:
-        """Call the script; after a time-out it may have run, so it is called again under the same number."""
+    async def _answer(self, reply: Awaitable[Any], base: str, args: list[CommandArgument]) -> list[Any]:
+        """Wait for the script; after a time-out it may have run, so it is called again under the same number."""
         for _ in range(_TRIES - 1):
-            with contextlib.suppress(RedisTimeoutError):
-                return await self._client.run(ENQUEUE, [base], args, retry=True)  # type: ignore[no-any-return]
-        return await self._client.run(ENQUEUE, [base], args, retry=True)  # type: ignore[no-any-return]
+            try:
+                return await reply  # type: ignore[no-any-return]
+            except RedisTimeoutError:
+                reply = self._client.run(ENQUEUE, [base], args, retry=True)
+        return await reply  # type: ignore[no-any-return]
 
-    def _clean(self, base: str, shard: _Shard) -> None:
+    def _clean(self, shard: _Shard) -> None:
         """Forget the batches that were sent: their answers are here, so none of them comes again."""
         shard.quiet = None
         if not shard.busy and shard.used:
             shard.used = False
             shard.settled = []
-            self._spawn(self._forget(base))
+            self._spawn(self._forget(shard.base))
 
     async def _forget(self, base: str) -> None:
         with contextlib.suppress(RedisError):  # it would go by itself within a minute

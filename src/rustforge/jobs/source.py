@@ -230,12 +230,10 @@ class Source:
         """Ask to hear of new work, before the claim, so that whatever comes after the claim is heard of."""
         if not (self._listening or self._plentiful):
             self._listening = True
-            listen = asyncio.ensure_future(self._client.track(self._wake_key))
+            listen = asyncio.ensure_future(self._client.track(self._wake_key))  # sent at once, before the claim
             listen.add_done_callback(self._check_listening)
             if self._client.url.topology == "cluster":
                 await asyncio.wait([listen])  # commands for a node may overtake each other while its slots move
-            else:
-                await asyncio.sleep(0)  # its command goes out before the claim
 
     async def _find_out(self) -> list[Claimed]:
         """After a lost answer: what does this worker have? What it did not know of comes as if just claimed.

@@ -121,7 +121,8 @@ class RedisClient(ABC):
     def track(self, key: CommandArgument) -> Awaitable[tuple[bytes | None, int]]:
         """Read a string key and its time to live, and hear of its next change.
 
-        The listeners get the key, once, after another client or this one changes or removes it, or it expires.
+        The listeners get the key, once, after another client or this one changes or removes it, or it expires. On a
+        single server the request is sent now, before whatever is sent next, also while the awaitable is not awaited.
 
         Returns:
             An awaitable of the value and of PTTL's answer: milliseconds, -1 without expiry, -2 where it is missing.

@@ -112,14 +112,10 @@ class StandaloneClient(RedisClient):
         """Whether the server tells of changed keys."""
         return self._multiplexer.tracking
 
-    async def track(self, key: CommandArgument) -> tuple[bytes | None, int]:
+    def track(self, key: CommandArgument) -> Awaitable[tuple[bytes | None, int]]:
         """Read a key and hear of its next change; see [`RedisClient.track`][rustforge.redis.RedisClient.track]."""
         payload = _CACHING + pack("GET", key) + pack("PTTL", key)
-        _, value, remaining = await self._send(payload, True, 3)  # noqa: FBT003
-        for answer in (value, remaining):
-            if isinstance(answer, Exception):
-                raise answer
-        return value, remaining
+        return _read_tracked(self._send(payload, True, 3))  # noqa: FBT003 - sent now, whenever it is awaited
 
     def statistics(self) -> dict[str, int]:
         """Count what the client did; see [`RedisClient.statistics`][rustforge.redis.RedisClient.statistics]."""
@@ -138,6 +134,14 @@ class StandaloneClient(RedisClient):
     async def aclose(self) -> None:
         """Wait for the answers that are due, then close."""
         await self._multiplexer.aclose()
+
+
+async def _read_tracked(reply: Awaitable[list[Any]]) -> tuple[bytes | None, int]:
+    _, value, remaining = await reply
+    for answer in (value, remaining):
+        if isinstance(answer, Exception):
+            raise answer
+    return value, remaining
 
 
 def _ready(value: Any, multiplexer: Multiplexer) -> Awaitable[Any]:
