@@ -12,6 +12,7 @@ the record, for a formatter that writes JSON; with these, logs and spans can be 
 from __future__ import annotations
 
 import importlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from rustforge.errors import ConfigurationError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["trace_enqueueing", "trace_runs"]
 
 _SYSTEM = "rustforge"
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
 
 
 def trace_enqueueing(tracer: Tracer | None = None) -> Callable[[], None]:
@@ -67,7 +69,8 @@ def trace_enqueueing(tracer: Tracer | None = None) -> Callable[[], None]:
 def trace_runs(tracer: Tracer | None = None) -> Middleware:
     """Make a middleware that opens a span around every run, in the trace in which the job was enqueued.
 
-    A run that fails has the status of an error, and the exception as an event; one that is snoozed has not.
+    A run that fails has the status of an error, and the exception as an event; one that is snoozed has not. The
+    attribute `rustforge.job.attempt` says how many attempts failed before, where any did.
 
     Args:
         tracer: Makes the spans; `None` takes the global provider's.
@@ -80,13 +83,20 @@ def trace_runs(tracer: Tracer | None = None) -> Middleware:
     attach, detach = context.attach, context.detach
     kind, error_code = trace.SpanKind.CONSUMER, trace.StatusCode.ERROR
 
+    known: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
+
     async def _traced(ctx: JobContext, job: Job, call_next: Callable[[], Awaitable[Any]], /) -> Any:
         del job
-        parent = None if ctx.traceparent is None else _parent(trace, ctx.traceparent)
-        attributes = _attributes(ctx.job_name, ctx.queue_name, "process")
-        attributes["messaging.message.id"] = ctx.job_id
-        attributes["rustforge.job.attempt"] = ctx.attempt
-        span = start(f"process {ctx.job_name}", context=parent, kind=kind, attributes=attributes)
+        place = ctx.job_name, ctx.queue_name
+        if place not in known:
+            known[place] = f"process {ctx.job_name}", _attributes(*place, "process")
+        name, attributes = known[place]
+        attributes = {**attributes, "messaging.message.id": ctx.job_id}
+        if ctx.attempt:
+            attributes["rustforge.job.attempt"] = ctx.attempt
+        header = ctx.traceparent
+        parent = _parent(trace, header) if header and _TRACEPARENT.match(header) else None
+        span = start(name, parent, kind, attributes)
         token = attach(set_span(span))
         try:
             return await call_next()
@@ -107,13 +117,10 @@ def trace_runs(tracer: Tracer | None = None) -> Middleware:
 
 
 def _parent(trace: Any, traceparent: str) -> Any:
-    """Read W3C's header into a context, and one that makes no sense into none."""
-    try:
-        version, trace_id, span_id, flags = traceparent.split("-")[:4]
-        found = trace.SpanContext(int(trace_id, 16), int(span_id, 16), True, trace.TraceFlags(int(flags, 16)))  # noqa: FBT003
-    except ValueError:
-        return None
-    return trace.set_span_in_context(trace.NonRecordingSpan(found)) if found.is_valid and version != "ff" else None
+    """Read W3C's header, which has its form, into a context; one that names no span into none."""
+    flags = trace.TraceFlags(int(traceparent[53:55], 16))
+    found = trace.SpanContext(int(traceparent[3:35], 16), int(traceparent[36:52], 16), True, flags)  # noqa: FBT003
+    return trace.set_span_in_context(trace.NonRecordingSpan(found)) if found.is_valid else None
 
 
 def _attributes(name: str, queue: str, operation: str) -> dict[str, Any]:
