@@ -138,6 +138,19 @@ class Fails(Job):
         return 0
 
 
+class Holds(Fails):
+    """Holds its group when it has failed."""
+
+    NAME = "app.holds"
+    HOLD_GROUP = True
+
+    group: str
+
+    def group_id(self) -> str:
+        """Return the field."""
+        return self.group
+
+
 class Place:
     """Where the command runs: a folder with an application, and the servers that it finds."""
 
@@ -398,6 +411,25 @@ async def test_failed_jobs_are_retried_and_forgotten(place: Place, ctx: BootCont
     assert (await place.json("jobs", "retry", "--all")) == {"retried": 0, "left": 0}
     for arguments in (["retry"], ["forget", "x", "--all"], ["retry", "x", "--name", "y"]):
         assert "ids" in (await place.ask("jobs", *arguments, code=2))
+
+
+async def test_held_groups(place: Place, ctx: BootContext) -> None:
+    """They are listed, can be let go, and go on when the job that holds them is forgotten; it is not purged."""
+    assert (await place.ask("jobs", "held")) == "No group is held.\n"
+    ids = [await Holds(text="no", group=group).dispatch(ctx.queue) for group in "abc"]
+    for group in "abc":
+        await Holds(text="next", group=group).dispatch(ctx.queue)
+    await run_until_empty(ctx, [Holds])
+    held = [{"group": group, "queue": "default", "job_id": job_id} for group, job_id in zip("abc", ids, strict=True)]
+    assert (await place.json("jobs", "held")) == held
+    assert ids[1] in (await place.ask("jobs", "held", "--queue", "default"))
+    assert (await place.json("jobs", "purge", "--older-than", "1ms", "--yes")) == {"forgotten": 0}
+    assert (await place.ask("jobs", "let-go", "a")) == "Let go: a\n"
+    assert (await place.ask("jobs", "let-go", "a", code=1)) == "Error: no failed job holds a group a\n"
+    assert (await place.ask("jobs", "forget", ids[1], "--yes")) == f"Forgotten: {ids[1]}\n"
+    assert (await place.json("jobs", "held")) == held[2:]
+    assert (await place.json("jobs", "forget", "--all", "--group", "c", "--yes")) == {"forgotten": 1}
+    assert await ctx.queue.clear() == 3
 
 
 async def test_the_same_as_a_process(place: Place, ctx: BootContext) -> None:

@@ -61,6 +61,13 @@ class Stalling(Queue):
         return found
 
 
+class Holds(Fails):
+    """Holds its group when it has failed."""
+
+    NAME = "holds"
+    HOLD_GROUP = True
+
+
 class Mended(Note):
     """What fails no more."""
 
@@ -360,3 +367,64 @@ async def test_forget_and_prune(ctx: Context) -> None:
     assert numbers((await failed.list()).items) == [2]
     with pytest.raises(InvalidArgumentError, match="older_than"):
         await failed.prune(0)
+
+
+async def hold(ctx: Context, *groups: str) -> list[str]:
+    """Let a job of each group fail and hold it, with one more behind it; return the ids of the failed ones."""
+    ids = [await Holds(n=0, group=group).dispatch(ctx.queue) for group in groups]
+    for number, group in enumerate(groups, start=1):
+        await Note(n=number, group=group).dispatch(ctx.queue)
+    await Worker(ctx, lease=2).register(Note, Holds).run_until_empty()
+    assert await ctx.queue.dead() == []
+    assert [one.job_id for one in await ctx.queue.held_groups()] == ids
+    ctx.ran.clear()
+    return ids
+
+
+async def test_a_group_does_not_wait_for_a_forgotten_job(ctx: Context) -> None:
+    """Forgetting a job lets its group go on; without a queue to do so the job stays, and so does one that is not it."""
+    ids = await hold(ctx, "a", "b")
+    failed = FailedJobs(ctx.db)
+    with pytest.raises(JobError, match=f"job {ids[0]} may hold its group a: pass the queue"):
+        await failed.forget(ids[0])
+    assert await failed.count() == 2
+    assert await failed.forget(ids[0], ctx.queue)
+    assert not await failed.forget(ids[0], ctx.queue)
+    assert await ctx.work() == [1]
+    assert [one.group for one in await ctx.queue.held_groups()] == ["b"]
+    assert await ctx.queue.let_go("b")
+    assert await ctx.work() == [1, 2]
+    [later] = await hold(ctx, "b")
+    assert await failed.forget(ids[1], ctx.queue)
+    assert [one.job_id for one in await ctx.queue.held_groups()] == [later]
+    assert await failed.forget(later, ctx.queue)
+    assert await ctx.work() == [1]
+    await at_rest(ctx)
+
+
+async def test_redis_away_forgets_no_job_that_holds_its_group(db: Database, prefix: str) -> None:
+    """The row stays until the group can be let go."""
+    with RedisServer() as server:
+        async with Queue.connect(server.url, prefix=prefix) as queue:
+            ctx = Context(db, queue)
+            [job_id] = await hold(ctx, "g")
+            server.kill()
+            with pytest.raises(RedisError):
+                await FailedJobs(db).forget(job_id, queue)
+            assert await FailedJobs(db).count() == 1
+
+
+async def test_what_holds_its_group_is_not_pruned(ctx: Context) -> None:
+    """Without a queue all that may hold one stay, with it those that do."""
+    ids = await hold(ctx, "a", "b")
+    failed = FailedJobs(ctx.db)
+    await record(ctx, dead())
+    async with ctx.db.transaction() as session:
+        await session.execute(update(failed_jobs).values(failed_at=NOON))
+    await ctx.queue.let_go("a")
+    assert await failed.prune(60) == 1
+    assert await failed.count() == 2
+    assert await failed.prune(60, ctx.queue) == 1
+    assert [job.id for job in (await failed.list()).items] == [ids[1]]
+    await failed.forget(ids[1], ctx.queue)
+    assert await ctx.work() == [1, 2]

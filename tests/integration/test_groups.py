@@ -308,6 +308,61 @@ async def _dead(stage: Stage, count: int) -> bool:
     return (await stage.queue.stats()).dead == count
 
 
+async def test_held_groups_are_listed(stage: Stage) -> None:
+    """With the job that holds each: a dead one, one in SQL, one in quarantine, one of a chain; not one that goes on."""
+    gate = Gate()
+    stage.script |= {"bad": ValueError("no"), "x": gate}
+    heads = [part for number in range(1200) for part in (f"sql {number}", f"{number:024}")]
+    await stage.call("default", "HSET", "heads", *heads)
+    ids = await stage.queue.push_many(
+        [
+            Holding(name="bad", group="dead", retries=0),
+            Holding(name="what", group="wrong"),
+            Holding(name="x", group="runs"),
+            Holding(name="y", group="wrong"),
+            Play(name="bad", group="free", retries=0),
+        ]
+    )
+    (chain, _) = await stage.queue.push_chain([Play(name="bad", retries=0), Play(name="z")])
+    body = await stage.call("default", "HGET", "jobs", ids[1])
+    await stage.call("default", "HSET", "jobs", ids[1], body.replace(b'"what"', b"7"))
+    async with stage.working(Holding):
+        await gate.wait()
+        await wait_until(lambda: _dead(stage, 3))
+        held = {one.group: one.job_id for one in await stage.queue.held_groups()}
+        assert {f"sql {number}" for number in range(1200)} == {one for one in held if one.startswith("sql")}
+        assert {one: held[one] for one in held if not one.startswith("sql")} == {
+            "dead": ids[0],
+            "wrong": ids[1],
+            chain: chain,
+        }
+        gate.open()
+        await wait_until(lambda: "x" in stage.ran)
+    assert await stage.queue.let_go("dead", job_id=chain) is False
+    assert await stage.queue.let_go("dead", job_id=ids[0]) is True
+    assert await stage.queue.discard_quarantined(ids[1]) is True
+    for group in {*held} - {"dead", "wrong"}:
+        assert await stage.queue.let_go(group) is True
+    assert await stage.queue.held_groups() == []
+    await stage.work(Holding)
+    assert sorted(stage.ran[-2:]) == ["y", "z"]
+    await bury(stage)
+
+
+async def test_a_group_that_quarantine_holds_can_be_let_go(stage: Stage) -> None:
+    """The job may still be enqueued anew, behind those that waited."""
+    ids = await stage.queue.push_many([Holding(name=name, group="g") for name in ("what", "b")])
+    body = await stage.call("default", "HGET", "jobs", ids[0])
+    await stage.call("default", "HSET", "jobs", ids[0], body.replace(b'"what"', b"7"))
+    await stage.work(Holding)
+    assert stage.ran == []
+    assert await stage.queue.let_go("g") is True
+    await stage.call("default", "HSET", "jobs", ids[0], body)
+    assert await stage.queue.requeue_quarantined(ids[0]) is True
+    await stage.work(Holding)
+    assert stage.ran == ["b", "what"]
+
+
 async def test_a_retried_job_that_let_go_of_its_group_is_last(stage: Stage) -> None:
     """A dead job without HOLD_GROUP that is enqueued anew takes its place behind those that wait."""
     stage.script["a"] = once(ValueError("no"), None)

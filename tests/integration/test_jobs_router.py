@@ -52,6 +52,13 @@ class Charge(Job):
         return self.group
 
 
+class Holding(Charge):
+    """Holds its group when it has failed."""
+
+    NAME = "test.holding"
+    HOLD_GROUP = True
+
+
 class Once(Charge):
     """Only one of these at a time."""
 
@@ -143,7 +150,7 @@ async def test_nobody_comes_in(app: FastAPI, ctx: BootContext) -> None:
     await Charge().dispatch(ctx.queue)
     for headers, status, code in (({}, 401, "UNAUTHORIZED"), ({"token": "guest"}, 403, "FORBIDDEN")):
         async with client_of(app, **headers) as client:
-            assert len(routes(app)) == 18
+            assert len(routes(app)) == 20
             for method, path in routes(app):
                 where = "http://test" + path.replace("{queue}", "a b").replace("{job_id}", "x")
                 response = await client.request(method, where, params={"limit": "nonsense"})
@@ -239,6 +246,21 @@ async def test_failed_jobs(client: AsyncClient, ctx: BootContext) -> None:
     assert data(await client.get("/failed/count")) == {"count": 0}
 
 
+async def test_held_groups(client: AsyncClient, ctx: BootContext) -> None:
+    """They are listed, can be let go, and go on when the job that holds them is forgotten; it is not pruned."""
+    jobs = [Holding(group="a b/c"), Holding(group="other"), Charge(group="a b/c"), Charge(group="other")]
+    ids = await ctx.queue.push_many(jobs)
+    await run_until_empty(ctx, [Charge, Holding])
+    held = [{"group": "a b/c", "job_id": ids[0]}, {"group": "other", "job_id": ids[1]}]
+    assert data(await client.get("/queues/default/held")) == held
+    assert data(await client.delete("/failed", params={"older_than": 0.001})) == {"removed": 0}
+    assert data(await client.post("/queues/default/let-go", params={"group": "a b/c"})) == {"group": "a b/c"}
+    error(await client.post("/queues/default/let-go", params={"group": "a b/c"}), 404, "NOT_FOUND")
+    assert data(await client.delete(f"/failed/{ids[1]}")) == {"id": ids[1]}
+    assert data(await client.get("/queues/default/held")) == []
+    assert await ctx.queue.size() == 2
+
+
 async def test_prune(client: AsyncClient, ctx: BootContext) -> None:
     """Old ones are forgotten, and only those."""
     await fail(ctx)
@@ -309,7 +331,7 @@ async def test_openapi(app: FastAPI) -> None:
     OpenAPI.model_validate(document)
     text = json.dumps(document)
     assert "HTTPValidationError" not in text
-    for one in document["paths"].values():
+    for path, one in document["paths"].items():
         for operation in one.values():
             assert operation["tags"] == ["jobs"]
             assert operation["description"]
@@ -319,7 +341,7 @@ async def test_openapi(app: FastAPI) -> None:
                 answer = operation["responses"][status]["content"]["application/json"]["schema"]
                 assert answer == {"$ref": "#/components/schemas/ErrorResponse"}
             names = [parameter["name"] for parameter in operation.get("parameters", [])]
-            assert ("404" in operation["responses"]) == ("job_id" in names)
+            assert ("404" in operation["responses"]) == ("job_id" in names or path.endswith("/let-go"))
     assert document["components"]["schemas"]["ErrorResponse"]["required"] == ["message"]
     properties = document["components"]["schemas"]["ErrorResponse"]["properties"]
     assert [one["type"] for one in properties.values()] == ["string", "string", "object"]

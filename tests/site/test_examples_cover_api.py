@@ -159,6 +159,7 @@ def test_every_export_is_shown(module: object) -> None:
         "EntryStatus",
         "FailedJob",
         "FailedPage",
+        "HeldGroup",
         "JobProgress",
         "JobView",
         "QuarantinedJob",

@@ -40,6 +40,7 @@ async def main() -> None:
             await PostBooking(account="ann", amount=amount).dispatch(ctx.queue)
         await worker.run_until_empty()
         print("waiting:", (await ctx.queue.stats()).waiting)
+        print("held:", [held.group for held in await ctx.queue.held_groups()])
 
         await ctx.queue.let_go("account:ann")  # give the failed one up
         await worker.run_until_empty()

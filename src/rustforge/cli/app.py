@@ -34,8 +34,10 @@ for _command in (
     queues.resume,
     queues.cancel,
     queues.clear,
+    queues.held,
+    queues.let_go,
 ):
-    _jobs.command(_command.__name__.rstrip("_"))(_command)
+    _jobs.command(_command.__name__.strip("_").replace("_", "-"))(_command)
 _jobs.add_typer(quarantine.app, name="quarantine")
 app.add_typer(_jobs, name="jobs")
 

@@ -12,6 +12,7 @@ from rustforge.cli.options import Group, Json, Limit, Name, QueueName, Search, S
 from rustforge.cli.output import confirm, show_facts, show_json, show_table, when, with_bar
 from rustforge.cli.run import FAILED, WRONG, fail, run
 from rustforge.errors import JobError
+from rustforge.jobs.queue import Queue
 
 if TYPE_CHECKING:
     from rustforge.jobs.failed import FailedJob, FailedJobs
@@ -127,7 +128,7 @@ def forget(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Remove failed jobs; they cannot be retried any more."""
+    """Remove failed jobs, which cannot be retried any more; groups that they hold go on."""
     filters = _filters(queue, name, group, search, since, until)
     _require_choice(ids, every, filters)
 
@@ -137,9 +138,11 @@ def forget(
             count = await failed.count(**filters) if every else len(ids or [])
             confirm(f"Forget {count:,} failed jobs for ever?", yes=yes or not count)
             if not every:
-                return await _each(ids or [], failed.forget, "forgotten", as_json=as_json)
+                return await _each(
+                    ids or [], lambda job_id: failed.forget(job_id, ctx.queue), "forgotten", as_json=as_json
+                )
             gone = await with_bar(
-                "Forgetting", _forget_all(failed, filters), lambda: failed.count(**filters), hidden=as_json
+                "Forgetting", _forget_all(failed, ctx.queue, filters), lambda: failed.count(**filters), hidden=as_json
             )
         return _tell("forgotten", gone, as_json=as_json)
 
@@ -153,22 +156,22 @@ def purge(
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Remove the jobs that failed longer ago than a time."""
+    """Remove the jobs that failed longer ago than a time, but for those that hold their groups."""
 
     async def _work() -> int:
         async with boot() as ctx:
             failed = _failed(ctx)
             confirm(f"Forget all jobs that failed longer than {older_than} ago?", yes=yes)
-            gone = await with_bar("Purging", failed.prune(older_than), failed.count, hidden=as_json)
+            gone = await with_bar("Purging", failed.prune(older_than, ctx.queue), failed.count, hidden=as_json)
         return _tell("forgotten", gone, as_json=as_json)
 
     run(_work())
 
 
-async def _forget_all(failed: "FailedJobs", filters: dict[str, Any]) -> int:
+async def _forget_all(failed: "FailedJobs", queue: Queue, filters: dict[str, Any]) -> int:
     gone = 0
     async for one in _pages(failed, filters):
-        gone += await failed.forget(one.id)
+        gone += await failed.forget(one.id, queue)
     return gone
 
 

@@ -1,4 +1,4 @@
-"""`rustforge jobs stats`, `pause`, `resume`, `cancel` and `clear`: the queues in Redis."""
+"""`rustforge jobs stats`, `pause`, `resume`, `cancel`, `clear`, `held` and `let-go`: the queues in Redis."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from rustforge.cli.output import confirm, show_json, show_table, with_bar
 from rustforge.cli.run import fail, run
 from rustforge.jobs.queue import QueueStats
 
-__all__ = ["cancel", "clear", "pause", "resume", "stats"]
+__all__ = ["cancel", "clear", "held", "let_go", "pause", "resume", "stats"]
 
 _Queues = Annotated[list[str], typer.Argument(help="The queues.")]
 
@@ -98,6 +98,46 @@ def clear(
     run(_work())
 
 
+def held(queue: QueueName = None, as_json: Json = False) -> None:
+    """List the groups and chains that wait, as one of their jobs failed for good."""
+
+    async def _work() -> None:
+        async with boot() as ctx:
+            names = await ctx.queue.names() if queue is None else [queue]
+            rows = [
+                {"group": one.group, "queue": name, "job_id": one.job_id}
+                for name in names
+                for one in await ctx.queue.held_groups(name)
+            ]
+        if as_json:
+            show_json(rows)
+        elif not rows:
+            typer.echo("No group is held.")
+        else:
+            show_table(["group", "queue", "held by job"], [list(row.values()) for row in rows])
+
+    run(_work())
+
+
+def let_go(
+    group: Annotated[str, typer.Argument(help="The group; of a chain the id of its first job.")],
+    queue: QueueName = None,
+    as_json: Json = False,
+) -> None:
+    """Give up the job that holds a group or chain, so that the next one has its turn."""
+
+    async def _work() -> None:
+        async with boot() as ctx:
+            for name in [queue] if queue is not None else await ctx.queue.names():
+                if await ctx.queue.let_go(group, name):
+                    break
+            else:
+                fail(f"no failed job holds a group {group}")
+        _tell([group], "let go", as_json=as_json)
+
+    run(_work())
+
+
 def _row(one: QueueStats) -> list[object]:
     oldest = f"{one.oldest_seconds:,.0f} s" if one.ready else ""
     counts = [one.ready, one.delayed, one.waiting, one.running, one.parked, one.quarantined, one.dead, one.workers]
@@ -106,6 +146,6 @@ def _row(one: QueueStats) -> list[object]:
 
 def _tell(names: list[str], done: str, *, as_json: bool) -> None:
     if as_json:
-        show_json({done: names})
+        show_json({done.replace(" ", "_"): names})
     else:
         typer.echo(f"{done.capitalize()}: {', '.join(names)}")

@@ -99,8 +99,8 @@ async def prune_failed(
     ctx: JobsContext,
     older_than: Annotated[float, Query(gt=0, le=3_000_000_000, description="Seconds since the failure.")],
 ) -> ApiResponse[Removed]:
-    """Forget the jobs that failed longer ago than this."""
-    return ApiResponse.success(Removed(removed=await FailedJobs(ctx.db).prune(older_than)))
+    """Forget the jobs that failed longer ago than this, but for those that hold their groups."""
+    return ApiResponse.success(Removed(removed=await FailedJobs(ctx.db).prune(older_than, ctx.queue)))
 
 
 @router.get("/{job_id}", responses=error_responses(404))
@@ -126,7 +126,7 @@ async def retry_one(ctx: JobsContext, job_id: JobId) -> ApiResponse[Changed]:
 
 @router.delete("/{job_id}", responses=error_responses(404))
 async def forget_failed(ctx: JobsContext, job_id: JobId) -> ApiResponse[Changed]:
-    """Forget a failed job."""
-    if not await FailedJobs(ctx.db).forget(job_id):
+    """Forget a failed job; the group that it holds goes on."""
+    if not await FailedJobs(ctx.db).forget(job_id, ctx.queue):
         raise HTTPException(404, "There is no such failed job.")
     return ApiResponse.success(Changed(id=job_id), "The job is forgotten.")

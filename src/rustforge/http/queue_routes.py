@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from rustforge.http.envelope import EnvelopeRoute, error_responses
 from rustforge.http.responses import ApiResponse
-from rustforge.jobs.queue import JobView, QueueStats
+from rustforge.jobs.queue import HeldGroup, JobView, QueueStats
 
 __all__ = ["Changed", "JobsContext", "Removed", "router"]
 
@@ -32,6 +32,12 @@ class Pausing(BaseModel):
 
     queue: str
     paused: bool
+
+
+class LetGo(BaseModel):
+    """A group that goes on."""
+
+    group: str = Field(description="The group; of a chain the id of its first job.")
 
 
 class Quarantined(BaseModel):
@@ -110,6 +116,24 @@ async def cancel_job(ctx: JobsContext, queue: QueueName, job_id: JobId) -> ApiRe
     if not await ctx.queue.cancel(job_id, queue):
         raise HTTPException(404, f"Queue {queue} has no such job.")
     return ApiResponse.success(Changed(id=job_id), "The job will not run, or is stopped within seconds.")
+
+
+@router.get("/{queue}/held")
+async def list_held(ctx: JobsContext, queue: QueueName) -> ApiResponse[list[HeldGroup]]:
+    """List the groups and chains that wait, as one of their jobs failed for good."""
+    return ApiResponse.success(await ctx.queue.held_groups(queue))
+
+
+@router.post("/{queue}/let-go", responses=error_responses(404))
+async def let_go(
+    ctx: JobsContext,
+    queue: QueueName,
+    group: Annotated[str, Query(min_length=1, max_length=512, description="The group, as listed.")],
+) -> ApiResponse[LetGo]:
+    """Give up the job that holds a group or chain, so that the next one has its turn."""
+    if not await ctx.queue.let_go(group, queue):
+        raise HTTPException(404, "No failed job holds this group.")
+    return ApiResponse.success(LetGo(group=group), "The group goes on.")
 
 
 @router.get("/{queue}/quarantine")

@@ -15,6 +15,7 @@ from rustforge.jobs.job import JobContext as JobContext
 from rustforge.jobs.job import Priority as Priority
 from rustforge.jobs.job import WorkerContext as WorkerContext
 from rustforge.jobs.queue import DeadJob as DeadJob
+from rustforge.jobs.queue import HeldGroup as HeldGroup
 from rustforge.jobs.queue import JobProgress as JobProgress
 from rustforge.jobs.queue import JobView as JobView
 from rustforge.jobs.queue import QuarantinedJob as QuarantinedJob
@@ -54,6 +55,7 @@ __all__ = [
     "FailedJob",
     "FailedJobs",
     "FailedPage",
+    "HeldGroup",
     "Job",
     "JobBuffer",
     "JobContext",

@@ -32,6 +32,7 @@ _MOST = 1000
 _SLICE = 100
 _BEGUN, _DONE = "begun", "done"
 _STANDING = table.c.retry.is_distinct_from(_DONE)
+_MAY_HOLD = table.c.options.contains('"gh":')
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -219,33 +220,57 @@ class FailedJobs:
             following = (_position() > _read_cursor(_cursor(rows[-1])),)
             total += len((await self._retry([row.id for row in rows], target))[0])
 
-    async def forget(self, job_id: str) -> bool:
-        """Remove a failed job; return whether there was one.
+    async def forget(self, job_id: str, target: Queue | None = None) -> bool:
+        """Remove a failed job, and let its group or chain go on where it holds it.
 
-        If it holds its group, [`Queue.let_go`][rustforge.jobs.Queue.let_go] lets the others go on.
+        Args:
+            job_id: Its id.
+            target: The queues, such as `ctx.queue`; needed for a job with `HOLD_GROUP` or of a chain.
+
+        Returns:
+            Whether there was such a job.
+
+        Raises:
+            JobError: It may hold its group, which nobody could let go any more; the row stays.
+            RedisError: Redis could not let the group go; the row stays.
         """
         async with self._db.transaction() as session:
-            return bool(
-                (
-                    await session.execute(delete(table).where(table.c.id == job_id, _STANDING).returning(table.c.id))
-                ).all()
-            )
+            rows = [row for row in await _lock(session, [job_id]) if row.retry != _DONE]
+            for row in rows:
+                options = options_from(row.options) or {}
+                if options.get("gh"):
+                    if target is None:
+                        msg = f"job {job_id} may hold its group {row.group_id}: pass the queue, which lets it go"
+                        raise JobError(msg)
+                    await target.let_go(str(options.get("g")), row.queue, job_id=job_id)
+                await session.execute(delete(table).where(table.c.id == job_id))
+        return bool(rows)
 
-    async def prune(self, older_than: Duration) -> int:
-        """Remove the jobs that failed longer ago than this.
+    async def prune(self, older_than: Duration, target: Queue | None = None) -> int:
+        """Remove the jobs that failed longer ago than this, but for those that hold their group or chain.
 
         Args:
             older_than: Seconds as a number, or a `timedelta`.
+            target: The queues, such as `ctx.queue`, to ask which these are. Without it all jobs with `HOLD_GROUP` and
+                of chains stay.
 
         Returns:
             How many.
         """
         age = timedelta(milliseconds=milliseconds(older_than, "older_than"))
         limit = datetime.fromtimestamp(SYSTEM_CLOCK.time(), UTC) - age
+        old = table.c.failed_at < limit, _STANDING
         async with self._db.transaction() as session:
-            old = delete(table).where(table.c.failed_at < limit, _STANDING)
-            gone = await session.execute(old.returning(table.c.id))
-            return len(gone.all())
+            gone = await session.execute(delete(table).where(*old, ~_MAY_HOLD).returning(table.c.id))
+            total = len(gone.all())
+            if target is not None:
+                rows = (await session.execute(select(table.c.id, table.c.queue).where(*old, _MAY_HOLD))).all()
+                held = {one.job_id for name in {row.queue for row in rows} for one in await target.held_groups(name)}
+                free = [row.id for row in rows if row.id not in held]
+                for start in range(0, len(free), _SLICE):
+                    await session.execute(delete(table).where(table.c.id.in_(free[start : start + _SLICE])))
+                total += len(free)
+        return total
 
     async def record(self, dead: Iterable[DeadJob], source: Queue | None = None) -> None:
         """Store jobs that died, each under its id, however often it is called for them; workers do so.

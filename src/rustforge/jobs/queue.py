@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from rustforge.types import Duration
 
-__all__ = ["DeadJob", "JobProgress", "JobView", "OpeningQueue", "QuarantinedJob", "Queue", "QueueStats"]
+__all__ = ["DeadJob", "HeldGroup", "JobProgress", "JobView", "OpeningQueue", "QuarantinedJob", "Queue", "QueueStats"]
 
 T = TypeVar("T")
 
@@ -126,6 +126,19 @@ class QuarantinedJob:
     id: str
     reason: str
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HeldGroup:
+    """A group or chain that waits, as one of its jobs failed for good.
+
+    Attributes:
+        group: The group; of a chain the id of its first job.
+        job_id: The job, which is dead, failed or in quarantine.
+    """
+
+    group: str
+    job_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,13 +510,31 @@ class Queue:
         for base in self.bases(queue):
             await self.client.run(MANAGE, [base], ["resume"], retry=True)
 
-    async def let_go(self, group: str, queue: str = "default") -> bool:
-        """Give up the dead job that holds a group or chain, so that the next one has its turn.
+    async def held_groups(self, queue: str = "default") -> list[HeldGroup]:
+        """List the groups and chains that wait until a job that failed for good is retried with success, or let go."""
+        found: dict[str, str] = {}  # the same group may be read twice
+        for base in self.bases(queue):
+            cursor = b"0"
+            while True:
+                cursor, *pairs = await self.client.run(MANAGE, [base], ["held", cursor], retry=True)
+                found |= {group.decode(): job_id.decode() for group, job_id in _pairs(pairs)}
+                if cursor == b"0":
+                    break
+        return [HeldGroup(group, found[group]) for group in sorted(found)]
+
+    async def let_go(self, group: str, queue: str = "default", *, job_id: str | None = None) -> bool:
+        """Give up the job that holds a group or chain, so that the next one has its turn.
+
+        Args:
+            group: The group; of a chain the id of its first job.
+            queue: Its queue.
+            job_id: Only where this job holds it.
 
         Returns:
-            Whether a dead job held it.
+            Whether a job held it that failed for good, or is in quarantine.
         """
-        answers = [await self.client.run(MANAGE, [base], ["let_go", group]) for base in self.bases(queue)]
+        args = ["let_go", group] if job_id is None else ["let_go", group, job_id]
+        answers = [await self.client.run(MANAGE, [base], args) for base in self.bases(queue)]
         return any(answers)
 
     # -- dead, quarantined, parked -------------------------------------------------------------------------------
@@ -556,7 +587,7 @@ class Queue:
         return any(answers)
 
     async def discard_quarantined(self, job_id: str, queue: str = "default") -> bool:
-        """Throw a job in quarantine away; return whether it was there."""
+        """Throw a job in quarantine away, and let the group go that it holds; return whether it was there."""
         answers = [await self.client.run(MANAGE, [base], ["discard", job_id]) for base in self.bases(queue)]
         return any(answers)
 

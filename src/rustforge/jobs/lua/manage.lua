@@ -3,6 +3,11 @@ local action = ARGV[1]
 local answer
 even_if_full()
 
+-- Whether a job that is the head of its group is dead, and the others wait for somebody to decide.
+local function holds(id)
+  return call('HEXISTS', jobs, id) == 0 or call('ZSCORE', dead, id) or call('HEXISTS', quarantine, id) == 1
+end
+
 if action == 'cancel' then
   -- ARGV: id. Returns 0 where there is no such job, 1 where it will not run, 2 where it runs and was asked to stop.
   local id = ARGV[2]
@@ -128,16 +133,28 @@ elseif action == 'requeue' then
 elseif action == 'discard' then
   answer = call('HDEL', quarantine, ARGV[2])
   if answer == 1 then
+    leave_group(ARGV[2], options_of(ARGV[2]))
     remove(ARGV[2])
   end
 
 elseif action == 'let_go' then
-  -- ARGV: group. The dead job that holds it is given up, and the next one has its turn.
+  -- ARGV: group, and the id of the job that holds it, if only that one. It is given up, and the next one has its turn.
   local id = call('HGET', heads, ARGV[2])
   answer = 0
-  if id and (call('HEXISTS', jobs, id) == 0 or call('ZSCORE', dead, id)) then
+  if id and (ARGV[3] or id) == id and holds(id) then
     leave_group(id, { g = ARGV[2] })
     answer = 1
+  end
+
+elseif action == 'held' then
+  -- ARGV: cursor of HSCAN. Returns the next one, then of some of the groups those that are held, each with the id.
+  local found = call('HSCAN', heads, ARGV[2], 'COUNT', 500)
+  answer = { found[1] }
+  for index = 1, #found[2], 2 do
+    if holds(found[2][index + 1]) then
+      answer[#answer + 1] = found[2][index]
+      answer[#answer + 1] = found[2][index + 1]
+    end
   end
 
 elseif action == 'stats' then
