@@ -7,6 +7,8 @@ the built-in exception of their kind (`ConnectionError`, `TimeoutError`), so cod
 from __future__ import annotations
 
 __all__ = [
+    "AttachmentError",
+    "AttachmentRejectedError",
     "BootError",
     "CacheDecodeError",
     "CacheEncodeError",
@@ -167,3 +169,25 @@ class JobDecodeError(JobError, ValueError):
 
     The message never holds the payload.
     """
+
+
+class AttachmentError(RustforgeError):
+    """A file could not be attached."""
+
+
+class AttachmentRejectedError(AttachmentError, ValueError):
+    """A file that somebody sent is not what the rules allow. Nothing was stored.
+
+    The message is made for the person who sent it, and repeats nothing of what was sent.
+
+    Attributes:
+        reason: A word for programs: `"empty"`, `"too_large"`, `"type_not_allowed"`, `"too_many_pixels"` or
+            `"unreadable"`.
+        field: The field that it was sent for.
+    """
+
+    def __init__(self, reason: str, message: str, *, field: str = "file") -> None:
+        """Keep the reason and the field beside the text."""
+        super().__init__(message)
+        self.reason = reason
+        self.field = field
