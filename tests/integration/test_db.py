@@ -23,7 +23,7 @@ from tests.support.postgres import PostgresServer
 if TYPE_CHECKING:
     from pathlib import Path
 
-TABLES = {"failed_jobs", "outbox_jobs"}
+TABLES = {"attachments", "failed_jobs", "outbox_jobs"}
 
 
 async def tables(db: Database) -> set[str]:

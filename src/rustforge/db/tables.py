@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, MetaData, Table, Text, func
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text, func, text
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.types import TypeEngine
 
-__all__ = ["failed_jobs", "metadata", "outbox_jobs", "utc_now"]
+__all__ = ["attachments", "failed_jobs", "metadata", "outbox_jobs", "utc_now"]
 
 
 class _UtcDateTime(TypeDecorator[datetime]):
@@ -108,3 +108,33 @@ failed_jobs: Table = Table(
     Index("ix_failed_jobs_group_id", "group_id", "failed_at", "id"),
 )
 """Jobs that failed for good. `retry` is `begun` while a retry is under way, and `done` when the row is about to go."""
+
+attachments: Table = Table(
+    "attachments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner_type", Text, nullable=False),
+    Column("owner_id", Text, nullable=False),
+    Column("field", Text, nullable=False),
+    Column("single", Boolean, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("path", Text, nullable=False, unique=True),
+    Column("content_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("name", Text),
+    Column("checksum", Text),
+    Column("meta", Text, nullable=False),
+    Column("created_at", _UtcDateTime, nullable=False),
+    Column("updated_at", _UtcDateTime, nullable=False),
+    Index("ix_attachments_owner", "owner_type", "owner_id", "field", "position"),
+    Index(
+        "ux_attachments_single",
+        *("owner_type", "owner_id", "field"),
+        unique=True,
+        sqlite_where=text("single"),
+        postgresql_where=text("single"),
+    ),
+)
+"""Files of the application's rows: which slot of which row, and where the storage has the object."""
