@@ -704,8 +704,9 @@ async def test_a_result_is_kept(stage: Stage) -> None:
         stage.script["a"] = value
         job_id = await stage.queue.push(Kept(name="a"))
         assert await stage.queue.result(job_id) is None
+        assert await stage.queue.result(job_id, default="not yet") == "not yet"
         await stage.work(Kept)
-        assert await stage.queue.result(job_id) == value
+        assert await stage.queue.result(job_id, default="not yet") == value
         assert 0 < await stage.call("default", "PTTL", f"result:{job_id}") <= 60_000
         assert await stage.queue.show(job_id) is None
 

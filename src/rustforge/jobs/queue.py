@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DeadJob", "HeldGroup", "JobProgress", "JobView", "OpeningQueue", "QuarantinedJob", "Queue", "QueueStats"]
 
+D = TypeVar("D")
 T = TypeVar("T")
 
 _SLICE = 500
@@ -458,24 +459,36 @@ class Queue:
     async def result(self, job_id: str, queue: str = "default", *, type: type[T]) -> T | None: ...
 
     @overload
-    async def result(self, job_id: str, queue: str = "default", *, type: Any = None) -> Any: ...
+    async def result(self, job_id: str, queue: str = "default", *, type: type[T], default: D) -> T | D: ...
 
-    async def result(self, job_id: str, queue: str = "default", *, type: Any = None) -> Any:  # noqa: A002
+    @overload
+    async def result(self, job_id: str, queue: str = "default", *, type: Any = None, default: Any = None) -> Any: ...
+
+    async def result(
+        self,
+        job_id: str,
+        queue: str = "default",
+        *,
+        type: Any = None,  # noqa: A002
+        default: Any = None,
+    ) -> Any:
         """Read what a job with a `RESULT_TTL` returned.
 
         Args:
             job_id: The job's id.
             queue: Its queue.
             type: Anything that `pydantic.TypeAdapter` takes; `None` gives plain JSON.
+            default: What to return where there is no result: not yet, not any more, or the job keeps none. Pass
+                something else than `None` to tell this from a job that returned `None`.
 
         Returns:
-            The result, or `None` where there is none: not yet, not any more, or the job keeps none.
+            The result, or the default.
         """
         for base in self.bases(queue):
             raw = await self.client.call("GET", f"{base}:result:{job_id}", retry=True)
             if raw is not None:
                 return codec.decode(raw, type)
-        return None
+        return default
 
     # -- steering ------------------------------------------------------------------------------------------------
 
