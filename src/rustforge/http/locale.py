@@ -5,13 +5,14 @@ from __future__ import annotations
 import gettext
 import json
 import re
+import struct
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from rustforge.errors import ConfigurationError
 
@@ -273,6 +274,6 @@ def _read(path: Path) -> _Texts:
             with path.open("rb") as file:
                 return gettext.GNUTranslations(file)
         return _TEXTS.validate_python(json.loads(path.read_bytes()), strict=True)
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError, struct.error) as error:
         msg = f"the catalogue {path} cannot be read: it is not a JSON object of texts, or not a .mo file"
         raise ConfigurationError(msg) from error
