@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import json
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
+from rustforge.http.errors import title_of
 from rustforge.http.responses import ErrorResponse
 
 if TYPE_CHECKING:
@@ -59,12 +58,13 @@ def errors(*kinds: type[AppError]) -> dict[int | str, dict[str, Any]]:
     """
     described: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
-        says = (inspect.getdoc(kind) or HTTPStatus(kind.status).phrase).partition("\n")[0]
+        title = title_of(kind.status)
         one = described.setdefault(
-            kind.status, {"model": ErrorResponse, "description": says, "content": {_JSON: {"examples": {}}}}
+            kind.status, {"model": ErrorResponse, "description": title, "content": {_JSON: {"examples": {}}}}
         )
-        example = {"message": HTTPStatus(kind.status).phrase, "error_code": kind.error_code}
-        one["content"][_JSON]["examples"][kind.error_code] = {"summary": says, "value": example}
+        says = (kind.__doc__ or title).strip().partition("\n")[0]
+        example = {"summary": says, "value": {"message": title, "error_code": kind.error_code}}
+        one["content"][_JSON]["examples"][kind.error_code] = example
     return described
 
 
@@ -98,7 +98,7 @@ def _describe(document: dict[str, Any], *, limited: bool) -> None:
             responses: dict[str, Any] = operation.setdefault("responses", {})
             for status in _statuses(operation, limited=limited):
                 if "default" not in responses and f"{status // 100}XX" not in responses:
-                    responses.setdefault(str(status), {"description": HTTPStatus(status).phrase})
+                    responses.setdefault(str(status), {"description": title_of(status)})
             for code, response in responses.items():
                 if code[0] in "45":
                     _show(response, content)
@@ -126,7 +126,7 @@ def _show(response: dict[str, Any], content: dict[str, str]) -> None:
     theirs = {_REF.format(model=name) for name in _THEIRS}
     shown: dict[str, Any] = response.get("content", {}).get(_JSON, {}).get("schema", {})
     if shown.get("$ref") in theirs:
-        response.update(description=HTTPStatus(422).phrase, content={})
+        response.update(description=title_of(422), content={})
     elif "content" in response and shown.get("$ref") != content[_JSON]:
         return
     for kind, ref in content.items():
