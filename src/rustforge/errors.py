@@ -22,6 +22,8 @@ __all__ = [
     "JobError",
     "LockLostError",
     "LockTimeoutError",
+    "ObjectExistsError",
+    "ObjectNotFoundError",
     "RedisAuthenticationError",
     "RedisClosedError",
     "RedisConnectionError",
@@ -33,6 +35,9 @@ __all__ = [
     "RedisReplyError",
     "RedisTimeoutError",
     "RustforgeError",
+    "StorageError",
+    "StorageTokenError",
+    "StorageUnavailableError",
 ]
 
 
@@ -191,3 +196,44 @@ class AttachmentRejectedError(AttachmentError, ValueError):
         super().__init__(message)
         self.reason = reason
         self.field = field
+
+
+class StorageError(RustforgeError):
+    """The object storage could not do what was asked."""
+
+
+class ObjectNotFoundError(StorageError, LookupError):
+    """The storage has no object of this key.
+
+    Attributes:
+        key: The key as the caller wrote it.
+    """
+
+    def __init__(self, key: str) -> None:
+        """Name the key."""
+        super().__init__(f"there is no object {key!r}")
+        self.key = key
+
+
+class ObjectExistsError(StorageError):
+    """The storage has an object of this key already, and it was not to be overwritten.
+
+    Attributes:
+        key: The key as the caller wrote it.
+    """
+
+    def __init__(self, key: str) -> None:
+        """Name the key."""
+        super().__init__(f"there is an object {key!r} already")
+        self.key = key
+
+
+class StorageUnavailableError(StorageError):
+    """The storage cannot be reached, did not answer in time, or refused the credentials.
+
+    Requests that can be repeated were repeated before.
+    """
+
+
+class StorageTokenError(StorageError, ValueError):
+    """A token of the storage was not signed by this application, was signed for something else, or has expired."""
