@@ -1,15 +1,53 @@
-"""Responses in one envelope, and routers for FastAPI."""
+"""Responses and errors in one envelope, and routers for FastAPI."""
 
 from __future__ import annotations
 
 try:
-    from rustforge.http.routers import jobs_router as jobs_router
+    from rustforge.http.install import install as install
 except ModuleNotFoundError as _error:
     if _error.name is None or _error.name.partition(".")[0] not in {"fastapi", "starlette"}:
         raise
     _msg = "fastapi is not installed; it comes with: pip install 'rustforge[http]'"
     raise ModuleNotFoundError(_msg, name=_error.name) from _error
+from rustforge.http.errors import AppError as AppError
+from rustforge.http.errors import BadRequest as BadRequest
+from rustforge.http.errors import Forbidden as Forbidden
+from rustforge.http.errors import Internal as Internal
+from rustforge.http.errors import NotFound as NotFound
+from rustforge.http.errors import TooManyRequests as TooManyRequests
+from rustforge.http.errors import Unauthorized as Unauthorized
+from rustforge.http.errors import UnprocessableEntity as UnprocessableEntity
+from rustforge.http.errors import Validation as Validation
+from rustforge.http.locale import Catalogues as Catalogues
+from rustforge.http.locale import get_locale as get_locale
+from rustforge.http.locale import t as t
+from rustforge.http.locale import use_locale as use_locale
+from rustforge.http.openapi import ProblemDetails as ProblemDetails
+from rustforge.http.openapi import errors as errors
+from rustforge.http.request_ids import get_request_id as get_request_id
 from rustforge.http.responses import ApiResponse as ApiResponse
 from rustforge.http.responses import ErrorResponse as ErrorResponse
+from rustforge.http.routers import jobs_router as jobs_router
 
-__all__ = ["ApiResponse", "ErrorResponse", "jobs_router"]
+__all__ = [
+    "ApiResponse",
+    "AppError",
+    "BadRequest",
+    "Catalogues",
+    "ErrorResponse",
+    "Forbidden",
+    "Internal",
+    "NotFound",
+    "ProblemDetails",
+    "TooManyRequests",
+    "Unauthorized",
+    "UnprocessableEntity",
+    "Validation",
+    "errors",
+    "get_locale",
+    "get_request_id",
+    "install",
+    "jobs_router",
+    "t",
+    "use_locale",
+]
