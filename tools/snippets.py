@@ -91,7 +91,7 @@ def read_sections(text: str) -> dict[str, str]:
         BlockError: A section starts or ends more or less than once.
     """
     markers = Counter((match["name"], match["edge"]) for match in _MARKER.finditer(text))
-    names = {name for name, _ in markers}
+    names = dict.fromkeys(name for name, _ in markers)  # in the order in which they stand
     if wrong := sorted(name for name in names for edge in ("start", "end") if markers[name, edge] != 1):
         msg = f"sections must start once and end once: {', '.join(wrong)}"
         raise BlockError(msg)
