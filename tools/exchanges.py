@@ -32,6 +32,7 @@ from contextlib import contextmanager
 from email.message import Message
 from typing import TYPE_CHECKING
 
+from rustforge.http.errors import title_of
 from tools.snippets import ROOT, read_sections
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def send(port: int, text: str, folder: Path) -> str:
             connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         answer = connection.getresponse()
-        said = [f"HTTP/1.1 {answer.status} {answer.reason}"]
+        said = [f"HTTP/1.1 {answer.status} {title_of(answer.status)}"]  # the words differ between versions of Python
         said += [f"{name}: {value}" for name, value in answer.getheaders() if name.lower() not in _UNSAID]
         return "\n".join(said) + "\n\n" + write_body(answer.headers.get_content_type(), answer.read())
     finally:
