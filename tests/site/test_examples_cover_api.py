@@ -68,6 +68,7 @@ UNSHOWN = {
     "FakeQueue.pushed",
     "Job.model_config",  # pydantic's
     "JobBuffer.push",  # dispatch calls it
+    "JobBuffer.push_many_sync",
     "JobBuffer.push_sync",
     "JobContext.enqueued_at",
     "JobContext.traceparent",

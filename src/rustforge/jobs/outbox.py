@@ -138,13 +138,26 @@ class JobBuffer:
         Returns:
             The job's id.
         """
+        return self.push_many_sync([job], delay)[0]
+
+    def push_many_sync(self, jobs: Iterable[Job], delay: Duration | None = None) -> list[str]:
+        """Push many jobs, in order, through a session or connection without asyncio.
+
+        Args:
+            jobs: The jobs.
+            delay: As for `push`.
+
+        Returns:
+            Their ids, in order.
+        """
         if isinstance(self._session, (AsyncSession, AsyncConnection)):
             msg = f"push_sync needs a session without asyncio; await push(job) with {type(self._session).__name__}"
             raise InvalidTypeError(msg)
-        rows = _rows([job], delay)
-        self._session.execute(insert(outbox_jobs).values(created_at=utc_now()), rows)
-        _wake_after_commit(self._sync)
-        return str(rows[0]["id"])
+        rows = _rows(jobs, delay)
+        if rows:
+            self._session.execute(insert(outbox_jobs).values(created_at=utc_now()), rows)
+            _wake_after_commit(self._sync)
+        return [row["id"] for row in rows]
 
 
 class OutboxFlusher:
