@@ -931,6 +931,20 @@ async def test_shards_keep_what_they_promise(stage: Stage) -> None:
     assert await queue.clear() == 1
 
 
+async def test_a_worker_of_all_shards_counts_once(stage: Stage) -> None:
+    """It has a lease on each of them, and is one worker."""
+    queue = await stage.connect(shards=5)
+    seen: list[int] = []
+
+    async def look(job: Play, ctx: JobContext) -> None:
+        seen.append((await queue.stats()).workers)
+
+    stage.script["a"] = look
+    await queue.push(Play(name="a"))
+    await stage.work(services=Services(queue, stage.services.extensions))
+    assert seen == [1]
+
+
 async def test_shards_are_cleared(stage: Stage) -> None:
     """All of them."""
     queue = await stage.connect(shards=3)

@@ -841,6 +841,26 @@ async def test_a_stale_result_changes_nothing(memory_stage: Stage) -> None:
     assert await stage.queue.dead() == []
 
 
+async def test_a_result_that_is_refused_is_told(memory_stage: Stage, caplog: pytest.LogCaptureFixture) -> None:
+    """Also where the lease was lost when the handler had ended, so that there was none to cancel."""
+    stage = memory_stage
+    assert stage.clock is not None
+    gate = Gate()
+    stage.script["a"] = once(gate, None)
+    await stage.queue.push(Play(name="a"))
+    async with stage.working(lease=30) as worker:
+        await gate.wait()
+        (source,) = worker._sources
+        (run,) = source.runs.values()
+        source.settle(run, "done")
+        stage.clock.advance(31)
+        await _reap(stage, 1)
+        await wait_until(lambda: "1 jobs run elsewhere now" in caplog.text)
+        gate.open()
+        await stage.until_empty()
+    assert stage.ran == ["a", "a"]
+
+
 # -- stopping ------------------------------------------------------------------------------------------------------
 
 

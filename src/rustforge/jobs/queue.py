@@ -387,10 +387,11 @@ class Queue:
     async def stats(self, queue: str = "default") -> QueueStats:
         """Count the jobs of a queue, by where they stand."""
         total: dict[str, int] = {}
-        oldest = 0.0
+        oldest, workers = 0.0, 0
         for base in self.bases(queue):
             found: dict[str, Any] = json.loads(await self.client.run(MANAGE, [base], ["stats"], retry=True))
             first = found.pop("oldest")
+            workers = max(workers, found["workers"])  # each has a lease on every shard
             if first:
                 oldest = max(oldest, found["now"] / 1000 - enqueued_at(first).timestamp())
             for name, value in found.items():
@@ -405,7 +406,7 @@ class Queue:
             parked=total["parked"],
             quarantined=total["quarantined"],
             dead=total["dead"],
-            workers=total["workers"],
+            workers=workers,
             paused=bool(total["paused"]),
             oldest_seconds=max(0.0, oldest),
         )

@@ -367,9 +367,10 @@ class Worker:
             if source.base == base and source.epoch == epoch:
                 assert self._heart is not None  # noqa: S101 - made before
                 self._heart.epochs.pop(base, None)
+                held = len(source.runs)  # also those that ended, and that Redis was not told of
                 lost = source.forfeit()
-                if lost:
-                    _logger.warning("The lease on %s was lost; %d jobs run elsewhere now", base, len(lost))
+                if held:
+                    _logger.warning("The lease on %s was lost; %d jobs run elsewhere now", base, held)
                 for run in lost:
                     if run.task is not None:
                         run.task.cancel()
