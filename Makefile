@@ -96,6 +96,8 @@ chaos: $(READY) ## Search the jobs for faults for longer: every state, every cut
 		tests/acceptance/test_crash_sweep.py $(ARGS)
 	$(PY) -m tests.acceptance.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED))
 	$(PY) -m tests.acceptance.chaos --seconds $(SECONDS) --fsync everysec $(if $(SEED),--seed $(SEED))
+	$(PY) -m tests.acceptance.chaos --seconds $(SECONDS) --database postgres $(if $(SEED),--seed $(SEED))
+	$(PY) -m tests.acceptance.chaos --seconds $(SECONDS) --redis cluster $(if $(SEED),--seed $(SEED))
 
 coverage: $(READY) ## Measure what the tests reach (report in htmlcov/)
 	$(PYTEST) --ignore=tests/site --cov --cov-report=term --cov-report=html $(ARGS)

@@ -19,14 +19,19 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
+
+from sqlalchemy import text
 
 from rustforge.db import Database
 from rustforge.jobs import Queue
+from rustforge.jobs.outbox import OutboxFlusher
 from tests.acceptance.jobs.history import History, Log
-from tests.acceptance.jobs.sweep import Nursery, is_alive, look
-from tests.acceptance.workers.jobs import Grown, Scene, Step, work
-from tests.support.servers import RedisServer, talk
+from tests.acceptance.jobs.sweep import Nursery, is_alive, look, look_into
+from tests.acceptance.workers.jobs import TOLD, Grown, Scene, Step, work
+from tests.support.postgres import PostgresServer
+from tests.support.servers import RedisCluster, RedisServer, talk
 from tests.support.wait import wait_until
 
 if TYPE_CHECKING:
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
 
 LEASE = 1.0
 PRODUCERS, WORKERS = 2, 4
+SHARDS = 4
 HOURS = (0, 0, 3600, -3600, 86_400)
 _PREFIX = "chaos"
 
@@ -46,21 +52,33 @@ class Outcome:
         problems: What is wrong, in words.
         jobs: How many jobs were accepted.
         runs: How many runs they had.
+        refused: The `failed()` of how many jobs found the database away.
         events: How often each thing happened to them.
     """
 
     problems: list[str]
     jobs: int
     runs: int
+    refused: int
     events: Counter[str] = field(default_factory=Counter)
 
 
 class Chaos:
     """One run."""
 
-    def __init__(self, server: RedisServer, nursery: Nursery, path: Path, seed: int) -> None:
-        """Prepare."""
-        self._server = server
+    def __init__(
+        self,
+        redis: RedisServer | RedisCluster,
+        postgres: PostgresServer | None,
+        nursery: Nursery,
+        path: Path,
+        seed: int,
+    ) -> None:
+        """Prepare; without PostgreSQL the database is SQLite."""
+        self._url = redis.url
+        self._servers, self._shards = ([redis], 1) if isinstance(redis, RedisServer) else (redis.nodes, SHARDS)
+        self._postgres = postgres
+        self._database = f"sqlite:///{path / 'jobs.db'}" if postgres is None else postgres.create_database()
         self._nursery = nursery
         self._path = path
         self._chance = random.Random(seed)
@@ -68,22 +86,22 @@ class Chaos:
         self._workers: list[int] = []
         self._producers: list[int] = []
         self._stopped: set[int] = set()
+        self._away = False
         self._later: set[asyncio.Task[None]] = set()
         self.events: Counter[str] = Counter()
 
     async def run(self, seconds: float) -> Outcome:
         """Let things happen for some seconds, then let everything come to its end, and judge."""
-        async with Database(f"sqlite:///{self._path / 'jobs.db'}") as database:
+        async with Database(self._database) as database:
             await database.upgrade()
+            async with database.transaction() as session:
+                await session.execute(text(TOLD))
         try:
             for number in range(PRODUCERS):
                 await self._produce(number)
             for _ in range(WORKERS):
                 await self._work()
-            until = time.monotonic() + seconds
-            while time.monotonic() < until:
-                await asyncio.sleep(self._chance.uniform(0.1, 0.5))
-                await self._happen()
+            await self._rage(seconds)
             await self._calm_down()
         finally:
             for pid in (*self._workers, *self._producers):
@@ -93,7 +111,8 @@ class Chaos:
     # -- processes -----------------------------------------------------------------------------------------------
 
     def _order(self, **order: object) -> dict[str, object]:
-        return {"url": self._server.url, "prefix": _PREFIX, "path": str(self._path), **order}
+        place = {"url": self._url, "shards": self._shards, "prefix": _PREFIX, "database": self._database}
+        return {**place, "path": str(self._path), **order}
 
     async def _produce(self, number: int) -> None:
         order = self._order(do="produce", name=f"p{number}-", seed=self._chance.random())
@@ -106,7 +125,10 @@ class Chaos:
 
     # -- what happens --------------------------------------------------------------------------------------------
 
-    async def _happen(self) -> None:
+    async def _rage(self, seconds: float) -> None:
+        """Let one thing after the other happen; the database is away at least once."""
+        until = time.monotonic() + seconds
+        away: Callable[[], Awaitable[None]] = self.lock_database if self._postgres is None else self.stop_database
         things: list[tuple[int, Callable[[], Awaitable[None]]]] = [
             (8, self.kill_worker),
             (6, self.stop_worker),
@@ -114,12 +136,19 @@ class Chaos:
             (2, self.restart_redis),
             (2, self.pause_redis),
             (2, self.flush_scripts),
-            (2, self.lock_database),
+            (2, away),
             (1, self.replace_producer),
         ]
-        (thing,) = self._chance.choices([thing for _, thing in things], [weight for weight, _ in things])
-        self.events[thing.__name__] += 1
-        await thing()
+        thing = away
+        try:
+            while time.monotonic() < until:
+                await asyncio.sleep(self._chance.uniform(0.1, 0.5))
+                self.events[thing.__name__] += 1
+                await thing()
+                (thing,) = self._chance.choices([thing for _, thing in things], [weight for weight, _ in things])
+        finally:
+            if self._later:
+                await asyncio.wait(self._later)
 
     def _some_worker(self) -> int:
         return self._chance.choice(self._workers)
@@ -147,39 +176,57 @@ class Chaos:
             return
         self._stopped.add(pid)
         _signal(pid, signal.SIGSTOP)
-        self._soon(self._chance.uniform(0.3, 2.5) * LEASE, lambda: self._go_on(pid))
+        begin = time.monotonic()
+        self._soon(self._chance.uniform(0.3, 2.5) * LEASE, lambda: self._go_on(pid, begin))
 
-    def _go_on(self, pid: int) -> None:
+    def _go_on(self, pid: int, begin: float) -> None:
         _signal(pid, signal.SIGCONT)
+        self._log.note("outage", worker=str(pid), seconds=time.monotonic() - begin)
         self._stopped.discard(pid)
 
+    def _some_server(self) -> RedisServer:
+        return self._chance.choice(self._servers)
+
     async def restart_redis(self) -> None:
-        """Kill the server and start it again with what it had written."""
-        begin = time.monotonic()
-        await asyncio.to_thread(self._server.kill)
+        """Kill a server and start it again with what it had written."""
+        begin, server = time.monotonic(), self._some_server()
+        await asyncio.to_thread(server.kill)
         await asyncio.sleep(self._chance.uniform(0, 1.5) * LEASE)
-        await asyncio.to_thread(self._server.start)
+        await asyncio.to_thread(server.start)
         self._log.note("outage", seconds=time.monotonic() - begin + LEASE)
         await asyncio.sleep(LEASE / 2)
 
     async def pause_redis(self) -> None:
-        """Let the server stand still, so that connections stay open and nothing answers."""
-        begin = time.monotonic()
-        self._server.pause()
+        """Let a server stand still, so that connections stay open and nothing answers."""
+        begin, server = time.monotonic(), self._some_server()
+        server.pause()
         await asyncio.sleep(self._chance.uniform(0.1, 1.2) * LEASE)
-        self._server.resume()
+        server.resume()
         self._log.note("outage", seconds=time.monotonic() - begin + LEASE)
 
     async def flush_scripts(self) -> None:
-        """Let the server forget the scripts."""
-        await asyncio.to_thread(talk, self._server.port, "SCRIPT", "FLUSH")
+        """Let a server forget the scripts."""
+        await asyncio.to_thread(talk, self._some_server().port, "SCRIPT", "FLUSH")
 
     async def lock_database(self) -> None:
         """Keep everybody else from writing to the database for a while."""
-        connection = sqlite3.connect(self._path / "jobs.db", timeout=1, isolation_level=None)
+        connection = sqlite3.connect(self._path / "jobs.db", timeout=1, isolation_level=None, check_same_thread=False)
         with contextlib.suppress(sqlite3.OperationalError):
             connection.execute("BEGIN EXCLUSIVE")
         self._soon(self._chance.uniform(0.5, 2), connection.close)
+
+    async def stop_database(self) -> None:
+        """Stop PostgreSQL at once, as a crash does, and start it again after a while, unless it is stopped."""
+        assert self._postgres is not None
+        if not self._away:
+            self._away = True
+            await asyncio.to_thread(self._postgres.kill)
+            self._soon(self._chance.uniform(1, 2.5), self._start_database)
+
+    def _start_database(self) -> None:
+        assert self._postgres is not None
+        self._postgres.start()
+        self._away = False
 
     async def replace_producer(self) -> None:
         """Kill a producer, and start another, whose groups are new."""
@@ -193,7 +240,7 @@ class Chaos:
             try:
                 await asyncio.sleep(seconds)
             finally:
-                thing()
+                await asyncio.to_thread(thing)
 
         task = asyncio.create_task(wait())
         self._later.add(task)
@@ -203,8 +250,6 @@ class Chaos:
 
     async def _calm_down(self) -> None:
         """Let the producers end, and the workers too: half of them in order, the others by a kill."""
-        if self._later:
-            await asyncio.wait(self._later)
         (self._path / "stop").touch()
         await wait_until(lambda: not any(map(is_alive, self._producers)), timeout=60)
         for number, pid in enumerate(self._workers):
@@ -213,16 +258,23 @@ class Chaos:
 
     async def _judge(self) -> Outcome:
         async with (
-            Queue.connect(self._server.url, prefix=_PREFIX) as queue,
-            Database(f"sqlite:///{self._path / 'jobs.db'}") as database,
+            Queue.connect(self._url, prefix=_PREFIX, shards=self._shards) as queue,
+            Database(self._database) as database,
         ):
+            await OutboxFlusher(SimpleNamespace(queue=queue, db=database)).flush()
             await work(Scene(queue, queue, database, self._log), (Step, Grown), "last", workers=1, seconds=30)
             await queue.forget_sent("default", await queue.sent())
+            final = look([server.port for server in self._servers], _PREFIX)
+            await look_into(database, final)
+            async with database.reading() as session:
+                final.told = set(await session.scalars(text("SELECT id FROM told")))
         self._log.close()
-        final = look(self._server.port, _PREFIX, self._path / "jobs.db")
         history = History.load(self._path / "log")
         problems = history.problems(final, lease=LEASE)
-        return Outcome(problems, len(history.accepted), sum(map(len, history.runs.values())), self.events)
+        if (self._path / "error").exists():
+            problems.append(f"a process failed: {(self._path / 'error').read_text()}")
+        runs = sum(map(len, history.runs.values()))
+        return Outcome(problems, len(history.accepted), runs, len(history.refused), self.events)
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
@@ -230,14 +282,18 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-async def chaos(seconds: float, seed: int, *, fsync: str = "always") -> Outcome:
-    """Run once, with a server, a database and processes of its own."""
-    with (
-        RedisServer("--appendonly", "yes", "--appendfsync", fsync) as server,
-        Nursery() as nursery,
-        tempfile.TemporaryDirectory(prefix="rustforge-chaos-") as folder,
-    ):
-        return await Chaos(server, nursery, Path(folder), seed).run(seconds)
+async def chaos(
+    seconds: float, seed: int, *, fsync: str = "always", redis: str = "single", database: str = "sqlite"
+) -> Outcome:
+    """Run once, with servers, a database and processes of its own."""
+    persistent = ("--appendonly", "yes", "--appendfsync", fsync)
+    with contextlib.ExitStack() as stack:
+        server = RedisCluster(*persistent) if redis == "cluster" else RedisServer(*persistent)
+        stack.callback(server.stop)
+        postgres = stack.enter_context(PostgresServer()) if database == "postgres" else None
+        nursery = stack.enter_context(Nursery())
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="rustforge-chaos-"))
+        return await Chaos(server, postgres, nursery, Path(folder), seed).run(seconds)
 
 
 def main() -> int:
@@ -246,11 +302,18 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--fsync", choices=["always", "everysec"], default="always")
+    parser.add_argument("--redis", choices=["single", "cluster"], default="single")
+    parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     options = parser.parse_args()
     seed = random.SystemRandom().randrange(1_000_000) if options.seed is None else options.seed
     logging.disable(logging.CRITICAL)
-    outcome = asyncio.run(chaos(options.seconds, seed, fsync=options.fsync))
-    print(f"seed {seed}: {outcome.jobs} jobs, {outcome.runs} runs, {dict(outcome.events)}")  # noqa: T201
+    outcome = asyncio.run(
+        chaos(options.seconds, seed, fsync=options.fsync, redis=options.redis, database=options.database)
+    )
+    print(  # noqa: T201
+        f"seed {seed}, Redis {options.redis}, fsync {options.fsync}, {options.database}: "
+        f"{outcome.jobs} jobs, {outcome.runs} runs, {outcome.refused} refused, {dict(outcome.events)}"
+    )
     print("\n".join(outcome.problems))  # noqa: T201
     return 1 if outcome.problems else 0
 

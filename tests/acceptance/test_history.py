@@ -143,6 +143,11 @@ BAD: dict[str, tuple[list[Event], Final, str]] = {
         "I12: a is dead, and has no row",
     ),
     "no call of failed()": ([*enqueued(0, "a"), *ran(1, 2, "a", "dead")], Final(rows={"a"}), "I12: .* never called"),
+    "a call of failed() that was given up": (
+        [*enqueued(0, "a", tells=9), *ran(1, 2, "a", "dead"), {"t": 2.1, "what": "failed", "id": "a"}],
+        Final(rows={"a"}),
+        "I12: a has a row, and its failed\\(\\) never reached the database",
+    ),
     "a row of a job that ended well": (
         [*enqueued(0, "a"), *ran(1, 2, "a"), {"t": 1.9, "what": "failed", "id": "a"}],
         Final(rows={"a"}),
@@ -175,6 +180,17 @@ def test_an_outage_excuses_an_early_start() -> None:
     events += ran(1.3, 2, "a", fence=2)
 
     assert History(events).problems(Final(), lease=LEASE) == []
+
+
+@pytest.mark.parametrize(("worker", "excused"), [("w1", True), ("w3", False)])
+def test_a_worker_that_stood_still_may_begin_late(worker: str, excused: bool) -> None:
+    """It was given the job before, and begins it beside the one that has it now."""
+    events = [*enqueued(0, "a"), {"t": 2, "what": "outage", "worker": worker, "seconds": 1.5}]
+    events += [*ran(2.1, 4, "a"), *ran(2.2, 3, "a", fence=2)]
+
+    found = History(events).problems(Final(), lease=LEASE)
+
+    assert [problem[:2] for problem in found] == ([] if excused else ["I2"])
 
 
 def test_a_log_survives_a_cut_off_line(tmp_path: Path) -> None:

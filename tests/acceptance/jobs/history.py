@@ -68,20 +68,23 @@ class Final:
     Attributes:
         places: Where each id stands that is still in Redis.
         rows: The ids in `failed_jobs`.
+        told: The ids that `failed()` wrote to the database.
         keys: The keys that are left, but for those that go by themselves.
     """
 
     places: dict[str, str] = field(default_factory=dict[str, str])
     rows: set[str] = field(default_factory=set[str])
+    told: set[str] = field(default_factory=set[str])
     keys: list[str] = field(default_factory=list[str])
 
 
 class History:
     """The events of a test, and the checks of their order.
 
-    An event has `what` happened: `enqueuing` (id, group, retries) before and `enqueued` (id) after a job was accepted,
-    `rolled_back` (id), `started` (id, attempt, fence, worker), `ended` (id, fence, outcome, delay), `failed` (id), and
-    `outage` (seconds) for the time in which no lease could be kept.
+    An event has `what` happened: `enqueuing` (id, group, retries, tells) before and `enqueued` (id) after a job was
+    accepted, `rolled_back` (id), `started` (id, attempt, fence, worker), `ended` (id, fence, outcome, delay), `failed`
+    (id), `refused` (id) where `failed()` found the database away, and `outage` (seconds, worker) for the time in which
+    no lease could be kept, or one worker stood still.
     """
 
     def __init__(self, events: Iterable[dict[str, Any]]) -> None:
@@ -91,8 +94,9 @@ class History:
         self.offered: dict[str, dict[str, Any]] = {}
         self.accepted: dict[str, float] = {}
         self.failures: dict[str, float] = {}
+        self.refused: set[str] = set()
         self.rolled_back: set[str] = set()
-        self._outages: list[tuple[float, float]] = []
+        self._outages: list[tuple[float, float, str | None]] = []
         for event in self.events:
             self._read(event)
 
@@ -110,7 +114,7 @@ class History:
     def _read(self, event: dict[str, Any]) -> None:
         what, when = event["what"], float(event["t"])
         if what == "outage":
-            self._outages.append((when - float(event["seconds"]), when))
+            self._outages.append((when - float(event["seconds"]), when, event.get("worker")))
             return
         one = event["id"]
         if what == "enqueuing":
@@ -121,6 +125,8 @@ class History:
             self.rolled_back.add(one)
         elif what == "failed":
             self.failures.setdefault(one, when)
+        elif what == "refused":
+            self.refused.add(one)
         elif what == "started":
             self.runs[one].append(Run(one, event["attempt"], event["fence"], event["worker"], when))
         elif what == "ended":
@@ -175,8 +181,8 @@ class History:
                 seen[run.fence] = run
             for before, after in itertools.pairwise(runs):
                 beside = before.end is None or before.end > after.begin
-                if beside and after.begin - before.begin < lease / 2 and not self._out(before.begin, after.begin):
-                    waited = after.begin - before.begin
+                waited = after.begin - before.begin
+                if beside and waited < lease / 2 and not self._excused(before, after, lease):
                     yield f"I2: {one} was begun again after {waited:.3f} s, within the lease of a run that goes on"
             last = max(runs, key=lambda run: run.fence)
             if not last.terminal and any(run.terminal for run in runs) and one not in final.places:
@@ -233,7 +239,7 @@ class History:
                 yield f"I5: {one} had {most + 1} attempts, and may have {allowed + 1}"
 
     def _buried(self, final: Final) -> Iterator[str]:
-        """I12: every dead job has its row, and had its `failed()` before."""
+        """I12: every dead job has its row, and had its `failed()` before, to its end if it waited for the database."""
         for one, runs in self.runs.items():
             last = max(runs, key=lambda run: run.fence)
             dead = last.outcome == "dead" and one not in final.places
@@ -241,6 +247,8 @@ class History:
                 yield f"I12: {one} is dead, and has no row"
             if one in final.rows and one not in self.failures:
                 yield f"I12: {one} has a row, and its failed() was never called"
+            if one in final.rows and one not in final.told and self.offered.get(one, {}).get("tells", 0) > 1:
+                yield f"I12: {one} has a row, and its failed() never reached the database, and did not give up"
             if one in final.rows and last.outcome == "done":
                 yield f"I12: {one} has a row, and ended well"
 
@@ -251,5 +259,11 @@ class History:
             if len(attempts) != len(set(attempts)):
                 yield f"I11: {one} ran {len(runs)} times, some attempts more than once: {attempts}"
 
-    def _out(self, begin: float, end: float) -> bool:
-        return any(first < end and begin < last for first, last in self._outages)
+    def _excused(self, before: Run, after: Run, lease: float) -> bool:
+        """Tell whether a lease may have ended; who stood still may have been given the job long before it began it."""
+        pids = {run.worker.partition(":")[0] for run in (before, after)}
+        return any(
+            first < after.begin and (before.begin < last if worker is None else before.begin - lease / 2 < last)
+            for first, last, worker in self._outages
+            if worker is None or worker in pids
+        )

@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
+from sqlalchemy import text
 
 from rustforge.db import Database
 from rustforge.jobs import Queue
@@ -200,34 +200,43 @@ class Sweep:
         ):
             await OutboxFlusher(_Place(queue, database)).flush()
             await work(Scene(queue, queue, database, log), ALL, "last", workers=1)
+            final = look([self._server.port], prefix)
+            await look_into(database, final)
         log.close()
-        final = look(self._server.port, prefix, path / "jobs.db")
         return History.load(path / "log").problems(final, lease=LEASE, exact=exact)
 
 
-def look(port: int, prefix: str, database: Path, *, ignoring: Sequence[str] = ("cron",)) -> Final:
-    """See what is left in Redis and in SQL."""
+def look(ports: Sequence[int], prefix: str) -> Final:
+    """See what is left in Redis, on every server."""
     final = Final()
-    with redis.Redis(port=port, decode_responses=True) as client:
-        for key in sorted(client.scan_iter(f"{prefix}~*", count=1000)):
-            name = key.partition("}:")[2]
-            kind = name.partition(":")[0]
-            if client.pttl(key) >= 0 or name in ignoring:
-                continue
-            final.keys.append(name)
-            if kind in {"ready", "group", "lane"} or name.startswith("parked:"):
-                found: Any = client.lrange(key, 0, -1)
-            elif kind == "flight":
-                found = client.smembers(key)
-            elif name in {"dead", "delayed"}:
-                found = [one[name == "delayed" :] for one in client.zrange(key, 0, -1)]
-            elif name == "quarantine":
-                found = client.hkeys(key)
-            else:
-                continue
-            final.places.update(dict.fromkeys(found, name))
-    with contextlib.closing(sqlite3.connect(database)) as connection:
-        final.rows = {row[0] for row in connection.execute("SELECT id FROM failed_jobs")}
-        waiting = connection.execute("SELECT id FROM outbox_jobs").fetchall()
-    final.keys += [f"outbox row {row[0]}" for row in waiting]
+    for port in ports:
+        with redis.Redis(port=port, decode_responses=True) as client:
+            _look_at(client, prefix, final)
     return final
+
+
+def _look_at(client: redis.Redis, prefix: str, final: Final) -> None:
+    for key in sorted(client.scan_iter(f"{prefix}~*", count=1000)):
+        name = key.partition("}:")[2]
+        kind = name.partition(":")[0]
+        if client.pttl(key) >= 0 or name == "cron":
+            continue
+        final.keys.append(name)
+        if kind in {"ready", "group", "lane"} or name.startswith("parked:"):
+            found: Any = client.lrange(key, 0, -1)
+        elif kind == "flight":
+            found = client.smembers(key)
+        elif name in {"dead", "delayed"}:
+            found = [one[name == "delayed" :] for one in client.zrange(key, 0, -1)]
+        elif name == "quarantine":
+            found = client.hkeys(key)
+        else:
+            continue
+        final.places.update(dict.fromkeys(found, name))
+
+
+async def look_into(database: Database, final: Final) -> None:
+    """See what is left in SQL."""
+    async with database.reading() as session:
+        final.rows = set(await session.scalars(text("SELECT id FROM failed_jobs")))
+        final.keys += [f"outbox row {one}" for one in await session.scalars(text("SELECT id FROM outbox_jobs"))]

@@ -17,10 +17,14 @@ import signal
 import sys
 import time
 import traceback
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from rustforge.db import Database
 from rustforge.errors import RedisError
@@ -30,11 +34,14 @@ from rustforge.jobs.outbox import JobBuffer, OutboxFlusher
 from tests.acceptance.jobs.history import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from rustforge.jobs import JobContext
 
 LEASE = 0.6
+TOLD = "CREATE TABLE told (id TEXT)"
+"""The table that `failed()` writes to."""
+_AWAY = (SQLAlchemyError, OSError)
 
 
 class Step(Job):
@@ -50,6 +57,7 @@ class Step(Job):
     fails: int = 0
     snoozes: int = 0
     takes: float = 0.0
+    tells: int = 0
 
     async def handle(self, ctx: JobContext) -> None:
         """Note the start, take the time, note the end."""
@@ -78,8 +86,20 @@ class Step(Job):
         log.note("ended", id=ctx.job_id, fence=ctx.fence, outcome="done")
 
     async def failed(self, ctx: JobContext, error: str) -> None:
-        """Note it."""
-        ctx.extensions["log"].note("failed", id=ctx.job_id)
+        """Note it, and tell the database; where it is away try again, up to `tells` times."""
+        log: Log = ctx.extensions["log"]
+        log.note("failed", id=ctx.job_id)
+        for left in reversed(range(self.tells)):
+            try:
+                async with ctx.db.transaction() as session:
+                    await session.execute(text("INSERT INTO told VALUES (:id)"), {"id": ctx.job_id})
+            except _AWAY:
+                log.note("refused", id=ctx.job_id)
+                if not left:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     def group_id(self) -> str | None:
         """Return the field."""
@@ -157,10 +177,23 @@ ALL: tuple[type[Job], ...] = (*KNOWN, Later)
 async def offer(queue: Queue, log: Log, *jobs: Step, delay: float = 0.0) -> None:
     """Enqueue jobs whose ids are noted before and after."""
     envelopes = [envelope_of(job) for job in jobs]
-    for job, one in zip(jobs, envelopes, strict=True):
-        log.note("enqueuing", id=one.id, group=job.group, seq=job.seq, retries=job.retries)
+    _announce(log, jobs, [one.id for one in envelopes])
     for standing in await queue.enqueue(envelopes, delays_ms=[int(delay * 1000)] * len(jobs)):
         log.note("enqueued", id=standing)
+
+
+async def commit(database: Database, log: Log, jobs: Sequence[Step]) -> None:
+    """Push jobs in a transaction; they count as accepted once it says that it is committed."""
+    async with database.transaction() as session:
+        ids = await JobBuffer(session).push_many(jobs)
+        _announce(log, jobs, ids)
+    for one in ids:
+        log.note("enqueued", id=one)
+
+
+def _announce(log: Log, jobs: Sequence[Step], ids: Sequence[str]) -> None:
+    for job, one in zip(jobs, ids, strict=True):
+        log.note("enqueuing", id=one, group=job.group, seq=job.seq, retries=job.retries, tells=job.tells)
 
 
 async def produce(queue: Queue, database: Database, log: Log) -> None:
@@ -179,13 +212,7 @@ async def produce(queue: Queue, database: Database, log: Log) -> None:
             log.note("enqueuing", id=lost)
             log.note("rolled_back", id=lost)
             raise ZeroDivisionError
-    async with database.transaction() as session:
-        jobs = [Step(seq=1, group="o"), Step(seq=2, group="o")]
-        ids = await JobBuffer(session).push_many(jobs)
-        for job, one in zip(jobs, ids, strict=True):
-            log.note("enqueuing", id=one, group=job.group, seq=job.seq, retries=job.retries)
-    for one in ids:
-        log.note("enqueued", id=one)  # once it is committed it counts
+    await commit(database, log, [Step(seq=1, group="o"), Step(seq=2, group="o")])
     await OutboxFlusher(SimpleNamespace(db=database, queue=queue)).flush()
     scheduler = Scheduler(queue)
     scheduler.every(0.1, Tick()).named("tick")
@@ -266,41 +293,65 @@ async def work(
         await running
 
 
-async def produce_for_ever(url: str, prefix: str, path: Path, name: str, seed: int) -> None:
+@asynccontextmanager
+async def _services(order: dict[str, Any], log: Log) -> AsyncIterator[Any]:
+    """Open what an order works with; the database may be away."""
+    database = Database(order["database"], busy_timeout=0.2, pool_size=2)
+    try:
+        async with Queue.connect(order["url"], prefix=order["prefix"], shards=order["shards"]) as queue:
+            extensions = {"log": log, "worker": "new" * order.get("new", False)}
+            yield SimpleNamespace(queue=queue, db=database, cache=None, settings=None, extensions=extensions)
+    finally:
+        await database.dispose()
+
+
+async def produce_for_ever(order: dict[str, Any]) -> None:
     """Enqueue jobs of all kinds until there is a file `stop`; each group is this producer's own.
 
     What fails is tried again under its id until it is accepted, so that the order in a group is that of its numbers.
+    Some jobs go through the outbox, in a group of their own: whether a commit that failed counts nobody can tell.
     """
-    chance = random.Random(seed)
+    chance, name, path = random.Random(order["seed"]), order["name"], Path(order["path"])
     log = Log(path / "log")
     numbers = itertools.count(1)
-    async with Queue.connect(url, prefix=prefix) as queue:
+    async with _services(order, log) as services:
+        flusher = OutboxFlusher(services)
+        flusher.listen(asyncio.get_running_loop())
         while not (path / "stop").exists():
+            buffered = chance.random() < 0.2
             jobs: list[Step] = []
             for _ in range(chance.randint(1, 6)):
                 cls = chance.choice([Step, Step, Step, Young, Grown])
                 fields: dict[str, Any] = {"colour": "new"} if cls is Grown else {}
+                group = chance.choice([None, f"{name}outbox" if buffered else f"{name}{chance.randint(1, 30)}"])
+                free = group is None or order["shards"] == 1  # a job is in one shard
                 jobs.append(
                     cls(
                         seq=next(numbers),
-                        group=chance.choice([None, f"{name}{chance.randint(1, 30)}"]),
-                        slot=chance.choice([None, None, None, f"slot{chance.randint(1, 2)}"]),
+                        group=group,
+                        slot=chance.choice([None, None, None, f"slot{chance.randint(1, 2)}"]) if free else None,
                         fails=chance.choice([0, 0, 0, 0, 0, 0, 1, 2, 9]),
                         waits=chance.uniform(0.02, 0.1),
                         takes=chance.choice([0, 0, 0, 0.01, 0.05, 0.2]),
+                        tells=chance.choice([1, 1_000]),
                         **fields,
                     )
                 )
             grouped = any(job.group for job in jobs)
-            await _insist(queue, log, jobs, 0.0 if grouped or chance.random() < 0.5 else chance.uniform(0, 0.3))
+            if buffered:
+                with contextlib.suppress(*_AWAY):
+                    await commit(services.db, log, jobs)
+            else:
+                delay = 0.0 if grouped or chance.random() < 0.5 else chance.uniform(0, 0.3)
+                await _insist(services.queue, log, jobs, delay)
             await asyncio.sleep(chance.uniform(0, 0.08))
+        await flusher.aclose()
     log.close()
 
 
 async def _insist(queue: Queue, log: Log, jobs: list[Step], delay: float) -> None:
     envelopes = [envelope_of(job) for job in jobs]
-    for job, one in zip(jobs, envelopes, strict=True):
-        log.note("enqueuing", id=one.id, group=job.group, seq=job.seq, retries=job.retries)
+    _announce(log, jobs, [one.id for one in envelopes])
     while True:
         try:
             await queue.enqueue(envelopes, delays_ms=[int(delay * 1000)] * len(jobs), once=True)
@@ -312,20 +363,16 @@ async def _insist(queue: Queue, log: Log, jobs: list[Step], delay: float) -> Non
         log.note("enqueued", id=one.id)
 
 
-async def work_for_ever(url: str, prefix: str, path: Path, lease: float, *, new: bool) -> None:
+async def work_for_ever(order: dict[str, Any]) -> None:
     """Run jobs until told to stop by a signal."""
-    log = Log(path / "log")
+    log = Log(Path(order["path"]) / "log")
     while True:
         try:
-            async with (
-                Queue.connect(url, prefix=prefix) as queue,
-                Database(f"sqlite:///{path / 'jobs.db'}", busy_timeout=0.2) as database,
-            ):
-                services = SimpleNamespace(
-                    queue=queue, db=database, cache=None, settings=None, extensions={"log": log, "worker": "new" * new}
+            async with _services(order, log) as services:
+                worker = Worker(
+                    services, lease=order["lease"], concurrency=20, shutdown_timeout=1, max_recoveries=1_000_000
                 )
-                worker = Worker(services, lease=lease, concurrency=20, shutdown_timeout=1, max_recoveries=1_000_000)
-                await worker.register(Step, Grown if new else Young).run()
+                await worker.register(Step, Grown if order["new"] else Young).run()
         except RedisError:
             await asyncio.sleep(0.1)  # a supervisor starts it again
         else:
@@ -347,12 +394,11 @@ class _Leases(logging.Handler):
 
 def carry_out(order: dict[str, Any]) -> Coroutine[Any, Any, None]:
     """Choose what an order asks for."""
-    url, prefix, path = order["url"], order["prefix"], Path(order["path"])
     if order["do"] == "produce":
-        return produce_for_ever(url, prefix, path, order["name"], order["seed"])
+        return produce_for_ever(order)
     if order["do"] == "work":
-        return work_for_ever(url, prefix, path, order["lease"], new=order["new"])
-    return act(url, prefix, path, watch=order["watch"])
+        return work_for_ever(order)
+    return act(order["url"], order["prefix"], Path(order["path"]), watch=order["watch"])
 
 
 def _shift(seconds: float) -> None:
