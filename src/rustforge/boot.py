@@ -11,15 +11,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import ValidationError
 
 from rustforge.cache import Cache
-from rustforge.errors import BootError, ConfigurationError, DatabaseError, InvalidArgumentError, RedisError
+from rustforge.clock import SYSTEM_CLOCK
+from rustforge.errors import (
+    BootError,
+    ConfigurationError,
+    DatabaseError,
+    InvalidArgumentError,
+    RedisError,
+    StorageError,
+)
 from rustforge.jobs import Queue
 from rustforge.settings import Settings, without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
+    from rustforge.clock import Clock
     from rustforge.db import Database
     from rustforge.jobs import OutboxFlusher
+    from rustforge.storage import Storage
 
 __all__ = ["BootContext", "boot"]
 
@@ -72,6 +82,40 @@ class LazyDatabase:
             await self._made.dispose()
 
 
+class LazyStorage:
+    """The storage, of which nothing is imported or made before somebody asks for it."""
+
+    def __init__(self, url: str, secret: str = "", clock: Clock = SYSTEM_CLOCK) -> None:
+        """Remember where it is, what signs its URLs, and the clock."""
+        self._url = url
+        self._secret = secret
+        self._clock = clock
+        self._made: Storage | None = None
+        self._ended = False
+
+    def get(self) -> Storage:
+        """Make the storage at the first call; it connects with its first request."""
+        if self._made is None:
+            address = f"STORAGE_URL={without_credentials(self._url)}"
+            if self._ended:
+                msg = f"{address}: the application has ended"
+                raise StorageError(msg)
+            try:
+                from rustforge.storage import Storage  # noqa: PLC0415 - an extra
+
+                self._made = Storage(self._url, secret=self._secret or None, clock=self._clock)
+            except ModuleNotFoundError as error:
+                msg = f"{address}: {error}"
+                raise StorageError(msg) from None
+        return self._made
+
+    async def aclose(self) -> None:
+        """Close what was made."""
+        self._ended = True
+        if self._made is not None:
+            await self._made.aclose()
+
+
 @dataclass(frozen=True, slots=True)
 class BootContext:
     """What an application gets from [`boot`][rustforge.boot.boot].
@@ -88,6 +132,7 @@ class BootContext:
     queue: Queue
     extensions: Mapping[str, Any]
     _database: LazyDatabase = field(repr=False, compare=False)
+    _storage: LazyStorage = field(repr=False, compare=False)
 
     @property
     def db(self) -> Database:
@@ -101,6 +146,18 @@ class BootContext:
         """
         return self._database.get()
 
+    @property
+    def storage(self) -> Storage:
+        """The storage at `STORAGE_URL`, whose URLs `SECRET_KEY` signs.
+
+        Where the setting is not set, it is the folder `storage` in the working directory, which is made when it is
+        first written to.
+
+        Raises:
+            StorageError: obstore is not installed, which comes with the extra `storage`.
+        """
+        return self._storage.get()
+
 
 @asynccontextmanager
 async def boot(
@@ -113,7 +170,7 @@ async def boot(
         extensions: Services of the application by name, which handlers of jobs find in `ctx.extensions`.
 
     Yields:
-        The context with settings, cache, queue and database.
+        The context with settings, cache, queue, database and storage.
 
     Raises:
         BootError: Something cannot be opened. The message is one line that names the setting and the address, and
@@ -139,14 +196,21 @@ async def boot(
     chosen = "database_url" in settings.model_fields_set
     async with cache, Queue(cache.client, prefix=settings.redis_prefix, shards=settings.queue_shards) as queue:
         database = LazyDatabase(settings.database_url, queue, migrate=not chosen)
+        storage = LazyStorage(settings.storage_url, settings.secret_key.get_secret_value())
         try:
             if chosen:
                 try:
                     await database.get().open()
                 except DatabaseError as error:
                     raise BootError(str(error)) from error
-            yield BootContext(settings, cache, queue, MappingProxyType(dict(extensions or {})), database)
+            if "storage_url" in settings.model_fields_set:
+                try:
+                    await storage.get().open()
+                except (ConfigurationError, InvalidArgumentError, StorageError) as error:
+                    raise BootError(str(error)) from error
+            yield BootContext(settings, cache, queue, MappingProxyType(dict(extensions or {})), database, storage)
         finally:
+            await storage.aclose()
             await database.aclose()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 if TYPE_CHECKING:
@@ -47,6 +47,12 @@ class Settings(BaseSettings):
 
     storage_url: str = Field(default="file:./storage")
     """`STORAGE_URL`: where files live: a folder, or an S3 bucket."""
+
+    secret_key: SecretStr = Field(default=SecretStr(""))
+    """`SECRET_KEY`: what signs URLs of files and tokens of uploads; the same in all processes, known to nobody else.
+
+    Empty, a folder keeps a key of its own.
+    """
 
     cdn_base_url: str = Field(default="")
     """`CDN_BASE_URL`: what public file URLs start with; empty where files are served by the application."""

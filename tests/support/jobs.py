@@ -35,6 +35,7 @@ class Services:
         db: The database, where a test has one.
         cache: Nothing.
         settings: Nothing.
+        storage: Nothing.
     """
 
     queue: Queue
@@ -42,6 +43,7 @@ class Services:
     db: Any = None
     cache: Any = None
     settings: Any = None
+    storage: Any = None
 
 
 class Play(Job):

@@ -29,6 +29,7 @@ class Context:
     place: dict[str, str] = field(default_factory=dict[str, str])
     ran: list[int] = field(default_factory=list[int])
     settings: Any = None
+    storage: Any = None
     cache: Any = None
 
     @property

@@ -176,6 +176,11 @@ class WorkerContext(Protocol):
         ...
 
     @property
+    def storage(self) -> Any:
+        """The storage."""
+        ...
+
+    @property
     def extensions(self) -> Mapping[str, Any]:
         """Services of the application."""
         ...
@@ -254,6 +259,11 @@ class JobContext:
     def db(self) -> Any:
         """The database."""
         return self._services.db
+
+    @property
+    def storage(self) -> Any:
+        """The storage of objects."""
+        return self._services.storage
 
     @property
     def extensions(self) -> Mapping[str, Any]:

@@ -26,8 +26,8 @@ class Backend(Protocol):
         """Describe an object, or raise `ObjectNotFoundError`."""
         ...
 
-    def stream(self, key: str, start: int, end: int | None) -> AsyncIterator[bytes]:
-        """Give the bytes from `start` up to `end`, as far as there are any."""
+    def stream(self, key: str, start: int, end: int | None, etag: str | None = None) -> AsyncIterator[bytes]:
+        """Give the bytes from `start` up to `end`, as far as there are any, of just that version if one is given."""
         ...
 
     async def get(self, key: str) -> bytes:

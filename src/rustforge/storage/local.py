@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, ParamSpec
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.errors import InvalidArgumentError, ObjectExistsError, ObjectNotFoundError, StorageError
 from rustforge.storage.keys import check_key
-from rustforge.storage.objects import DEFAULT_TYPE, Description, StoredObject
+from rustforge.storage.objects import DEFAULT_TYPE, Description, StoredObject, type_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -46,15 +46,6 @@ _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
-_TYPES = {
-    "avif": "image/avif",
-    "gif": "image/gif",
-    "jpg": "image/jpeg",
-    "pdf": "application/pdf",
-    "png": "image/png",
-    "txt": "text/plain",
-    "webp": "image/webp",
-}
 
 
 class LocalBackend:
@@ -91,10 +82,12 @@ class LocalBackend:
         """Describe a file."""
         return await asyncio.to_thread(self._head, key)
 
-    async def stream(self, key: str, start: int, end: int | None) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, start: int, end: int | None, etag: str | None = None) -> AsyncIterator[bytes]:
         """Read a file in pieces of 1 MiB."""
         file = await asyncio.to_thread(self._open, key)
         try:
+            if etag not in {None, _version(os.fstat(file))}:
+                raise ObjectNotFoundError(key)
             while (wanted := _PIECE if end is None else min(_PIECE, end - start)) > 0:
                 piece = await asyncio.to_thread(os.pread, file, wanted, start)
                 if not piece:
@@ -110,8 +103,7 @@ class LocalBackend:
 
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove files."""
-        for key in keys:
-            await asyncio.to_thread(self._delete, key)
+        await asyncio.to_thread(self._delete, keys)
 
     async def copy(self, source: str, target: str) -> None:
         """Write the same bytes again."""
@@ -215,7 +207,11 @@ class LocalBackend:
                 return None
             raise _refused(error, key) from error
 
-    def _delete(self, key: str) -> None:
+    def _delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._delete_one(key)
+
+    def _delete_one(self, key: str) -> None:
         *folders, name = key.split("/")
         try:
             with self.inside(folders) as folder:
@@ -374,7 +370,7 @@ def _modified(facts: os.stat_result) -> datetime:
 
 def _derived(key: str) -> Description:
     """Describe a file by its name, as we do for most that we wrote, and for all that others did."""
-    return Description(_TYPES.get(key.rpartition(".")[2], DEFAULT_TYPE))
+    return Description(type_of(key))
 
 
 def _stored(key: str, facts: os.stat_result, what: Description | None) -> StoredObject:

@@ -20,6 +20,16 @@ SAFE_INLINE = frozenset({"application/pdf", "image/avif", "image/gif", "image/jp
 
 DEFAULT_TYPE = "application/octet-stream"
 
+_TYPES = {
+    "avif": "image/avif",
+    "gif": "image/gif",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "webp": "image/webp",
+}
+
 _TYPE = re.compile(
     r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}(; ?[ -~]{1,100})?", re.IGNORECASE
 )
@@ -144,3 +154,8 @@ def quoted(metadata: Mapping[str, str]) -> dict[str, str]:
 def unquoted(metadata: Mapping[str, str]) -> dict[str, str]:
     """Read metadata that `quoted` wrote."""
     return {name: unquote(value) for name, value in metadata.items()}
+
+
+def type_of(key: str) -> str:
+    """Tell the media type that the extension of a key stands for, of those that browsers may show."""
+    return _TYPES.get(key.rpartition(".")[2], DEFAULT_TYPE)

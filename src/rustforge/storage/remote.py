@@ -10,7 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import (
+    AlreadyExistsError,
+    BaseError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
 
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.errors import (
@@ -112,20 +118,22 @@ class RemoteBackend:
             attributes.get(_DISPOSITION, "attachment"),
         )
 
-    async def stream(self, key: str, start: int, end: int | None) -> AsyncIterator[bytes]:
+    async def stream(self, key: str, start: int, end: int | None, etag: str | None = None) -> AsyncIterator[bytes]:
         """Receive the bytes in pieces of about 1 MiB."""
         options: GetOptions = {}
         if end is not None:
             options["range"] = (start, end)
         elif start:
             options["range"] = {"offset": start}
+        if etag is not None:
+            options["if_match"] = f'"{etag}"'
         if end is not None and end <= start:
             await self.head(key)
             return
         try:
             result = await self._request(key, options)
         except StorageUnavailableError:
-            if options and (await self.head(key)).size <= start:
+            if "range" in options and (await self.head(key)).size <= start:
                 return  # a range behind the end is refused
             raise
         pieces = aiter(result.stream(min_chunk_size=_PIECE))
@@ -186,6 +194,8 @@ class RemoteBackend:
             raise error.reason from None
         except AlreadyExistsError as error:
             raise ObjectExistsError(key) from error
+        except PreconditionError:
+            raise ObjectNotFoundError(key) from None  # of that version
         except (PermissionDeniedError, UnauthenticatedError) as error:
             msg = f"{self._place} refused access: check the credentials, and what they permit"
             raise StorageUnavailableError(msg) from error

@@ -14,9 +14,22 @@ if TYPE_CHECKING:
 
     from rustforge.clock import Clock
 
-__all__ = ["Signer"]
+__all__ = ["UPLOAD", "Signer", "reading", "writing"]
+
+UPLOAD = "upload"
+"""The purpose of the token that a client hands back after an upload."""
 
 _LEAST = 16
+
+
+def reading(key: str) -> str:
+    """Name the purpose of a signature that reads an object."""
+    return f"GET {key}"
+
+
+def writing(key: str) -> str:
+    """Name the purpose of a signature that writes an object."""
+    return f"PUT {key}"
 
 
 class Signer:
@@ -34,7 +47,7 @@ class Signer:
             raise InvalidArgumentError(msg)
         self._clock = clock
 
-    def sign(self, purpose: str, expires: int, *facts: str | int | None) -> str:
+    def sign(self, purpose: str, expires: int, *facts: str | int | bool | None) -> str:
         """Sign facts.
 
         Args:
@@ -44,8 +57,11 @@ class Signer:
         """
         return str(self._serializer(purpose).dumps([int(self._clock.time()) + expires, *facts]))
 
-    def read(self, purpose: str, token: str) -> list[Any]:
+    def read(self, purpose: str, token: str) -> tuple[int, list[Any]]:
         """Read the facts.
+
+        Returns:
+            How many seconds the token is still valid, and the facts.
 
         Raises:
             StorageTokenError: The token was not signed with this secret for this purpose, or has expired.
@@ -56,10 +72,11 @@ class Signer:
             msg = "the signature is not valid here"
             raise StorageTokenError(msg) from None
         until, *facts = found
-        if self._clock.time() >= until:
+        left = int(until - self._clock.time())
+        if left <= 0:
             msg = "the signature has expired"
             raise StorageTokenError(msg)
-        return facts
+        return left, facts
 
     def _serializer(self, purpose: str) -> URLSafeSerializer:
         return URLSafeSerializer(

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import secrets
+import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from obstore.store import MemoryStore
 
-from rustforge.clock import SYSTEM_CLOCK
-from rustforge.errors import InvalidArgumentError, ObjectNotFoundError, StorageError
-from rustforge.storage.keys import check_key, check_prefix
+from rustforge.clock import SYSTEM_CLOCK, milliseconds
+from rustforge.errors import ConfigurationError, InvalidArgumentError, ObjectNotFoundError, StorageError
+from rustforge.storage.keys import QUARANTINE, check_key, check_prefix
 from rustforge.storage.local import LocalBackend
-from rustforge.storage.objects import DEFAULT_TYPE, Description
+from rustforge.storage.objects import (
+    DEFAULT_TYPE,
+    SAFE_INLINE,
+    Description,
+    SignedUpload,
+    UploadGrant,
+    disposition,
+    type_of,
+)
 from rustforge.storage.remote import RemoteBackend
+from rustforge.storage.s3 import S3Signer, open_bucket
+from rustforge.storage.signing import UPLOAD, Signer, reading, writing
 from rustforge.storage.source import pieces, watched
 from rustforge.storage.url import StorageUrl
 
@@ -25,8 +37,14 @@ if TYPE_CHECKING:
     from rustforge.storage.backend import Backend
     from rustforge.storage.objects import StoredObject
     from rustforge.storage.source import Progress, Source
+    from rustforge.types import Duration
 
 __all__ = ["Storage", "StorageConnecting"]
+
+
+_LONGEST = 7 * 24 * 3600
+_GRANT_SECONDS = 24 * 3600
+_LARGEST = 5 << 30  # what S3 takes in one request
 
 
 class _Memory:
@@ -68,6 +86,8 @@ class Storage:
         self._clock = clock
         self._secret = secret or None
         self._memory: _Memory | None = None
+        self._signer: Signer | None = None
+        self._s3: S3Signer | None = None
         self._closed = False
         self._backend: Backend = self._place()
 
@@ -167,19 +187,22 @@ class Storage:
         """
         return await self._of(key).get(key)
 
-    async def stream(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, *, start: int = 0, end: int | None = None, etag: str | None = None
+    ) -> AsyncIterator[bytes]:
         """Read an object in pieces of about 1 MiB.
 
         Args:
             key: The key.
             start: The first byte, from 0 on.
             end: The byte before which to stop; `None` for the object's end.
+            etag: Read the object only as long as it is this version.
 
         Yields:
             The pieces; none where `start` is behind the end.
 
         Raises:
-            ObjectNotFoundError: There is none.
+            ObjectNotFoundError: There is none, or none of this `etag`.
             InvalidArgumentError: `start` or `end` is negative.
             StorageUnavailableError: The storage does not serve, or stopped in the middle.
 
@@ -192,7 +215,7 @@ class Storage:
         if start < 0 or (end is not None and end < 0):
             msg = f"start and end count from 0 on, not {start!r} and {end!r}"
             raise InvalidArgumentError(msg)
-        async for piece in self._of(key).stream(key, start, end):
+        async for piece in self._of(key).stream(key, start, end, etag):
             yield piece
 
     async def head(self, key: str) -> StoredObject:
@@ -291,6 +314,127 @@ class Storage:
         async for found in self._backend.list(check_prefix(prefix)):
             yield found
 
+    def presign(self, key: str, expires: Duration = 300, *, filename: str | None = None, inline: bool = False) -> str:
+        """Sign a URL with which anybody can read one object for a while.
+
+        It is made here, without a request, and does not tell whether there is such an object. A bucket serves it by
+        itself; for a folder and for memory, [`files_app`][rustforge.http.files_app] does, under `base_url`.
+
+        Args:
+            key: The key.
+            expires: Seconds, or a `timedelta`, of at most 7 days.
+            filename: Save it under another name than it was stored with; with S3 it needs the extra `s3`.
+            inline: Let browsers show it, though it was not stored so; with S3 it needs the extra `s3`. It counts for
+                PDF and images other than SVG only, which S3 tells by the key's extension.
+
+        Raises:
+            InvalidArgumentError: The key or the time cannot be used, or the object lies in the quarantine.
+            StorageUnavailableError: There are no credentials.
+
+        Example:
+            ```python
+            url = storage.presign("reports/7.pdf", expires=60, filename="Report.pdf")
+            ```
+        """
+        self._of(key)
+        if key.startswith(f"{QUARANTINE}/"):
+            msg = f"{key!r} lies in the quarantine: look at it and move it, before somebody gets it"
+            raise InvalidArgumentError(msg)
+        seconds = _seconds(expires)
+        if self._s3 is None:
+            token = self.signer.sign(reading(key), seconds, filename, inline)
+            return f"{self._base_url}/{key}?token={token}"
+        headers: dict[str, str] = {}
+        if inline and type_of(key) in SAFE_INLINE:  # whatever type it was stored with
+            headers["Content-Type"] = type_of(key)
+        if inline or filename is not None:
+            headers["Content-Disposition"] = disposition(filename, inline=inline, content_type=type_of(key))
+        return self._s3.get(key, seconds, headers)
+
+    def presign_upload(
+        self,
+        prefix: str,
+        *,
+        max_size: int,
+        size: int | None = None,
+        content_type: str | None = None,
+        expires: Duration = 600,
+    ) -> SignedUpload:
+        """Permit a client to upload one object directly, without its bytes passing through the application.
+
+        The object gets a new key in the quarantine. Nobody can read it from there: when the client is done it hands
+        back the token, and the application looks at what came and moves it, such as with
+        [`accept`][rustforge.attachments.accept].
+
+        Args:
+            prefix: What stands in the key after `quarantine/`, such as `"articles/cover"`.
+            max_size: How many bytes it may have.
+            size: How many bytes it has, if the client told; then it must have just as many. R2 needs it.
+            content_type: The media type that the client must send; `None` for none.
+            expires: How long the client may begin to upload: seconds, or a `timedelta`, of at most 7 days. The token
+                is valid for 24 hours.
+
+        Raises:
+            InvalidArgumentError: An argument cannot be used, or `size` is more than `max_size`.
+            ConfigurationError: The storage has no secret to sign the token with, or is R2 and was given no `size`.
+            StorageUnavailableError: There are no credentials.
+
+        Example:
+            ```python
+            upload = storage.presign_upload("articles/cover", max_size=5_000_000, content_type="image/png")
+            # the client sends `upload.method` to `upload.url`, and then `upload.token` to the application
+            ```
+        """
+        self._check_open()
+        seconds = _seconds(expires)
+        if not 0 < max_size <= _LARGEST or not 0 <= (size or 0) <= max_size:
+            msg = f"max_size is 1 to {_LARGEST} bytes, and size at most max_size; not {max_size!r} and {size!r}"
+            raise InvalidArgumentError(msg)
+        if content_type is not None:
+            Description.of(content_type, None, None, inline=False)
+        key = check_key(f"{QUARANTINE}/{check_prefix(prefix)}/{uuid.uuid4().hex}")
+        token = self.signer.sign(UPLOAD, _GRANT_SECONDS, key, max_size, content_type)
+        expected = {} if content_type is None else {"Content-Type": content_type}
+        most = max_size if size is None else size
+        until = datetime.fromtimestamp(int(self._clock.time()) + seconds, UTC)
+        if self._s3 is None:
+            signature = self.signer.sign(writing(key), seconds, size, most, content_type)
+            url = f"{self._base_url}/{key}?token={signature}"
+            return SignedUpload(url, "PUT", expected, {}, token, until)
+        expected["Content-Disposition"] = "attachment"
+        if size is not None:
+            url = self._s3.put(key, seconds, {**expected, "Content-Length": str(size)})
+            return SignedUpload(url, "PUT", expected, {}, token, until)
+        if self._url.kind == "r2":
+            msg = "R2 bounds an upload only if it is told its size: presign_upload(..., size=...)"
+            raise ConfigurationError(msg)
+        url, fields = self._s3.post(key, seconds, expected, most)
+        return SignedUpload(url, "POST", {}, fields, token, until)
+
+    def read_upload_token(self, token: str) -> UploadGrant:
+        """Read what a client was permitted to upload, from the token that it hands back.
+
+        Raises:
+            StorageTokenError: The token is not one of ours, or is older than 24 hours.
+        """
+        _, (key, max_size, content_type) = self.signer.read(UPLOAD, token)
+        return UploadGrant(key, max_size, content_type)
+
+    @property
+    def signer(self) -> Signer:
+        """What signs and reads tokens, for `files_app`."""
+        if self._signer is None:
+            secret = self._secret
+            if secret is None and self._memory is not None:
+                secret = self._memory.secret
+            elif secret is None and isinstance(self._backend, LocalBackend):
+                secret = self._backend.secret()
+            if secret is None:
+                msg = f"{self._url} needs a secret to sign tokens with: set SECRET_KEY, or give secret="
+                raise ConfigurationError(msg)
+            self._signer = Signer(secret, self._clock)
+        return self._signer
+
     @property
     def url(self) -> str:
         """Where the objects are, without credentials."""
@@ -311,9 +455,9 @@ class Storage:
             name = self._url.place
             self._memory = (_named.setdefault(name, _Memory()) if name else None) or _Memory()
             return RemoteBackend(self._memory.store, str(self._url), clock=self._clock)
-        from rustforge.storage.s3 import open_bucket  # noqa: PLC0415 - costs time where there is no bucket
-
-        return RemoteBackend(open_bucket(self._url), str(self._url), clock=self._clock)
+        store = open_bucket(self._url)
+        self._s3 = S3Signer(store, self._url, self._clock)
+        return RemoteBackend(store, str(self._url), clock=self._clock)
 
     def _of(self, key: str) -> Backend:
         """Check a key, and give the place of its object."""
@@ -349,3 +493,11 @@ class StorageConnecting:
     async def _open(self) -> Storage:
         await self._storage.open()
         return self._storage
+
+
+def _seconds(expires: Duration) -> int:
+    seconds = milliseconds(expires, "expires") // 1000
+    if not 0 < seconds <= _LONGEST:
+        msg = f"expires must be 1 second to 7 days, not {expires!r}"
+        raise InvalidArgumentError(msg)
+    return seconds

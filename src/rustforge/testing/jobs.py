@@ -43,6 +43,10 @@ class _Services:
     def db(self) -> Any:
         return self._find("db")
 
+    @property
+    def storage(self) -> Any:
+        return self._find("storage")
+
     def _find(self, name: str) -> Any:
         found = self._given[name]
         if found is None:
@@ -76,6 +80,7 @@ def job_context(
     cache: Any = None,
     queue: Any = None,
     db: Any = None,
+    storage: Any = None,
     job: Job | type[Job] | None = None,
     job_id: str | None = None,
     attempt: int = 0,
@@ -90,6 +95,7 @@ def job_context(
         cache: The cache; asking for one that was not given is an error that says so.
         queue: The queue; `None` gives a [`FakeQueue`][rustforge.testing.FakeQueue].
         db: The database.
+        storage: The storage, such as `Storage("memory://")`.
         job: Whose name and queue the context has.
         job_id: The job's id; `None` makes one.
         attempt: How many attempts failed before.
@@ -108,6 +114,7 @@ def job_context(
         "cache": cache,
         "queue": FakeQueue() if queue is None else queue,
         "db": db,
+        "storage": storage,
     }
     return RecordedContext(
         _Services(given, extensions),

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from rustforge.boot import BootContext, LazyDatabase
+from rustforge.boot import BootContext, LazyDatabase, LazyStorage
 from rustforge.cache import Cache
 from rustforge.clock import SYSTEM_CLOCK, ManualClock, milliseconds
 from rustforge.errors import InvalidArgumentError
@@ -145,7 +145,9 @@ async def time_travel(
         folder = stack.enter_context(TemporaryDirectory(prefix="rustforge-", ignore_cleanup_errors=True))
         database = LazyDatabase(f"sqlite+aiosqlite:///{folder}/test.db", queue, migrate=True)
         stack.push_async_callback(database.aclose)
-        ctx = BootContext(chosen, cache, queue, MappingProxyType(dict(extensions or {})), database)
+        storage = LazyStorage("memory://", clock=clock)
+        stack.push_async_callback(storage.aclose)
+        ctx = BootContext(chosen, cache, queue, MappingProxyType(dict(extensions or {})), database, storage)
         traveler = TimeTraveler(ctx, clock)
         traveler.register(*JobRegistry.of(registry))
         yield traveler
