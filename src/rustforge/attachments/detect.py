@@ -6,6 +6,7 @@ import codecs
 import re
 import struct
 import zipfile
+import zlib
 from typing import IO, TYPE_CHECKING, Final
 
 import puremagic
@@ -117,7 +118,7 @@ def types_of(file: IO[bytes]) -> list[list[str]]:
     if image is not None:
         return [[image]]
     if head.startswith(b"PK\x03\x04"):
-        return [*([found] for found in _inside_zip(file)), [_ZIP]]
+        return [[found] for found in _inside_zip(file)]
     text = _is_text(file)
     binary = _by_magic(head, least=_WEAK + 1 if text else 1)
     if binary or not text:
@@ -153,24 +154,25 @@ def _is_text(file: IO[bytes]) -> bool:
 
 def _inside_zip(file: IO[bytes]) -> list[str]:
     """Tell which kind of document a zip is, by its directory; nothing is unpacked but its `mimetype`."""
-    end = max(0, file.seek(0, 2) - 65_535 - _END.size)
-    file.seek(end)
+    file.seek(max(0, file.seek(0, 2) - 65_535 - _END.size))
     tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or len(tail) - at < _END.size or _END.unpack_from(tail, at)[5] > _DIRECTORY or _ZIP64 in tail:
+    if at < 0 or len(tail) - at < _END.size:
         return []
+    if _END.unpack_from(tail, at)[5] > _DIRECTORY or _ZIP64 in tail:
+        return [_ZIP]
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-            if names and names[0] == "mimetype":
-                with archive.open("mimetype") as member:
-                    named = member.read(100).decode("ascii", "replace").strip()
-                return [named] if named in _NAMED_ZIPS else []
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, EOFError, struct.error):
+            named = archive.open(names[0]).read(100).decode("ascii", "replace") if names[:1] == ["mimetype"] else ""
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, EOFError, zlib.error):
         return []
+    if named.strip() in _NAMED_ZIPS:
+        return [named.strip(), _ZIP]
     if "[Content_Types].xml" not in names or any(name.endswith("vbaProject.bin") for name in names):
-        return []
-    return [found for folder, found in _OOXML.items() if any(name.startswith(folder) for name in names)][:1]
+        return [_ZIP]
+    found = [kind for folder, kind in _OOXML.items() if any(name.startswith(folder) for name in names)]
+    return [*found[:1], _ZIP]
 
 
 def _by_magic(head: bytes, *, least: int) -> list[str]:

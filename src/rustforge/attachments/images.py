@@ -138,11 +138,17 @@ def rewrite(file: IO[bytes], content_type: str, *, max_pixels: int, resize: Resi
         data = _encoded(frames, durations, loop, target, _QUALITY if resize is None else resize.quality)
     except AttachmentRejectedError:
         raise
+    except Image.DecompressionBombError as error:
+        raise _too_many(max_pixels) from error
     except Exception as error:  # Pillow raises whatever its decoders stumble over
         message = "The image cannot be read; it may be damaged."
         raise AttachmentRejectedError(reason="unreadable", message=message) from error
     stored_as = next(name for name, one in IMAGES.items() if one == target)
     return Picture(data, stored_as, *frames[0].size)
+
+
+def _too_many(max_pixels: int) -> AttachmentRejectedError:
+    return AttachmentRejectedError("too_many_pixels", f"The image has more than {max_pixels:,} pixels.")
 
 
 def _look_at_size(file: IO[bytes], kind: str, max_pixels: int) -> None:
@@ -171,8 +177,7 @@ def _frames(
     while True:
         pixels += image.width * image.height
         if pixels > max_pixels or len(frames) == _MAX_FRAMES:
-            message = f"The image has more than {max_pixels:,} pixels."
-            raise AttachmentRejectedError(reason="too_many_pixels", message=message)
+            raise _too_many(max_pixels)
         if not frames:
             animated = target in _ANIMATED and bool(getattr(image, "is_animated", False))
         frames.append(_prepared(image.copy() if animated else image, target, resize, alone=not animated))

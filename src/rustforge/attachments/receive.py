@@ -128,7 +128,8 @@ async def accept(
         found = await storage.head(grant.key)
         if found.size > min(grant.max_size, rules.max_size):
             raise _too_large(min(grant.max_size, rules.max_size))
-        stored = await receive(storage, storage.stream(grant.key), rules, owner=owner, field=field, name=name)
+        coming = storage.stream(grant.key, etag=found.etag)
+        stored = await receive(storage, coming, rules, owner=owner, field=field, name=name)
     except AttachmentRejectedError as error:
         error.field = field
         await _discard(storage, grant.key)

@@ -81,10 +81,9 @@ def _check_type(content_type: str) -> None:
     """Refuse a type that no file would ever be found to be of."""
     if content_type == _ANY_IMAGE or content_type in KNOWN:
         return
-    if content_type.startswith("image/"):
-        near = [_ANY_IMAGE, *IMAGES, "image/svg+xml"]
-    else:
-        near = difflib.get_close_matches(content_type, KNOWN, n=3, cutoff=0.5)
+    written = str(content_type).lower()
+    images = written.startswith("image/")
+    near = [_ANY_IMAGE, *IMAGES, "image/svg+xml"] if images else difflib.get_close_matches(written, sorted(KNOWN))
     hint = f"; those like it are {', '.join(near)}" if near else ""
     msg = f"{content_type!r} is not a content type that can be told from the bytes of a file{hint}"
     raise InvalidArgumentError(msg)
