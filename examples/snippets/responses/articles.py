@@ -17,7 +17,9 @@ from rustforge.http import (
     t,
 )
 
-app = FastAPI(title="Articles")
+app = FastAPI(
+    title="Articles", generate_unique_id_function=lambda route: route.name
+)
 install(app)
 # --8<-- [end:app]
 
