@@ -9,7 +9,7 @@ from pprint import pformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from rustforge.settings import Settings, without_credentials
 
@@ -32,6 +32,7 @@ def test_defaults() -> None:
         "queue_shards": 1,
         "database_url": "sqlite+aiosqlite:///rustforge.db",
         "storage_url": "file:./storage",
+        "secret_key": SecretStr(""),
         "cdn_base_url": "",
         "mail_url": "log:",
         "debug": False,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 try:
     from rustforge.http.install import install as install
 except ModuleNotFoundError as _error:
@@ -29,6 +32,9 @@ from rustforge.http.responses import ApiResponse as ApiResponse
 from rustforge.http.responses import ErrorResponse as ErrorResponse
 from rustforge.http.routers import jobs_router as jobs_router
 
+if TYPE_CHECKING:
+    from rustforge.http.files import files_app as files_app
+
 __all__ = [
     "ApiResponse",
     "AppError",
@@ -44,6 +50,7 @@ __all__ = [
     "UnprocessableEntity",
     "Validation",
     "errors",
+    "files_app",
     "get_locale",
     "get_request_id",
     "install",
@@ -51,3 +58,11 @@ __all__ = [
     "t",
     "use_locale",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs the storage, an extra, when it is asked for."""
+    if name == "files_app":
+        return import_module("rustforge.http.files").files_app
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
