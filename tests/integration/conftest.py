@@ -9,6 +9,7 @@ import pytest
 from rustforge.clock import ManualClock
 from rustforge.db import Database
 from rustforge.jobs import Queue
+from tests.support.attaching import Desk, open_desk
 from tests.support.caches import Backend
 from tests.support.jobs import Stage
 from tests.support.outbox import Context
@@ -123,6 +124,13 @@ async def real(db: Database, database_url: str, redis_server: RedisServer, prefi
     """Give a database of each kind, and queues in a real Redis."""
     async with Queue.connect(redis_server.url, prefix=prefix) as queue:
         yield Context(db, queue, {"database": database_url, "redis": redis_server.url, "prefix": prefix})
+
+
+@pytest.fixture
+async def desk(database_url: str, prefix: str, tmp_path: Path) -> AsyncIterator[Desk]:
+    """Give a database of each kind with models that have slots, queues in this process, and a folder for objects."""
+    async with open_desk(database_url, prefix, tmp_path) as desk:
+        yield desk
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,18 +18,17 @@ from rustforge.attachments import (
     many_slot,
     single_slot,
 )
+from rustforge.db import Database
 from rustforge.db.tables import attachments, outbox_jobs
 from rustforge.jobs import Queue, Worker
 from rustforge.jobs.outbox import OutboxFlusher
-from rustforge.storage import new_key
+from rustforge.storage import Storage, new_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, Mapping
+    from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncSession
-
-    from rustforge.db import Database
-    from rustforge.storage import Storage
 
 PICTURES = AttachmentRules(allowed=["image/*"])
 
@@ -132,7 +132,8 @@ class Desk:
 
     async def file(self, place: str = "articles/cover", data: bytes = b"picture", **facts: Any) -> AttachmentInput:
         """Store a file, as `receive` does."""
-        path = new_key(*place.split("/"), "png")
+        owner, _, name = place.partition("/")
+        path = new_key(owner, name, "png")
         await self.storage.put(path, data, content_type="image/png")
         return AttachmentInput(path, "image/png", len(data), **facts)
 
@@ -171,3 +172,19 @@ async def tidy(desk: Desk) -> set[str]:
     keys = await desk.keys()
     assert keys == await desk.paths()
     return keys
+
+
+@asynccontextmanager
+async def open_desk(database_url: str, prefix: str, folder: Path, redis_url: str = "") -> AsyncGenerator[Desk]:
+    """Open a database with the tables, queues, which are in this process unless told, and a folder for objects."""
+    redis_url = redis_url or f"memory://{prefix}"
+    place = {"database": database_url, "redis": redis_url, "prefix": prefix, "storage": f"file:{folder}/storage"}
+    async with (
+        Database(database_url) as db,
+        Queue.connect(redis_url, prefix=prefix) as queue,
+        Storage.connect(place["storage"]) as storage,
+    ):
+        await db.upgrade()
+        async with db.engine.begin() as connection:
+            await connection.run_sync(Base.metadata.create_all)
+        yield Desk(db, queue, storage, place)

@@ -23,7 +23,7 @@ from rustforge.jobs.failed import FailedJobs
 from rustforge.jobs.outbox import OutboxFlusher
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from rustforge.jobs.envelope import Envelope
 
@@ -94,7 +94,7 @@ async def work(order: dict[str, Any]) -> None:
                 await FailedJobs(db).retry(job_id, queue)
 
 
-def main() -> None:
+def main(work: Callable[[dict[str, Any]], Coroutine[Any, Any, None]] = work) -> None:
     """Carry out the orders of standard input, a JSON object a line; say for each how the child ended."""
     for line in sys.stdin:
         child = os.fork()

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 try:
     from rustforge.attachments.input import AttachmentInput as AttachmentInput
+    from rustforge.attachments.orphans import SweepOrphans as SweepOrphans
+    from rustforge.attachments.orphans import Swept as Swept
+    from rustforge.attachments.orphans import attachment_jobs as attachment_jobs
+    from rustforge.attachments.orphans import sweep as sweep
     from rustforge.attachments.purge import PurgeObject as PurgeObject
+    from rustforge.attachments.receive import accept as accept
+    from rustforge.attachments.receive import receive as receive
     from rustforge.attachments.records import Attachment as Attachment
     from rustforge.attachments.rules import AttachmentRules as AttachmentRules
     from rustforge.attachments.rules import Resize as Resize
@@ -13,10 +19,6 @@ try:
     from rustforge.attachments.slots import SingleSlot as SingleSlot
     from rustforge.attachments.slots import many_slot as many_slot
     from rustforge.attachments.slots import single_slot as single_slot
-    from rustforge.attachments.sweep import SweepOrphans as SweepOrphans
-    from rustforge.attachments.sweep import Swept as Swept
-    from rustforge.attachments.sweep import attachment_jobs as attachment_jobs
-    from rustforge.attachments.sweep import sweep as sweep
 except ModuleNotFoundError as _error:
     _package = (_error.name or "rustforge").partition(".")[0]
     if _package == "rustforge":
@@ -35,8 +37,10 @@ __all__ = [
     "SingleSlot",
     "SweepOrphans",
     "Swept",
+    "accept",
     "attachment_jobs",
     "many_slot",
+    "receive",
     "single_slot",
     "sweep",
 ]

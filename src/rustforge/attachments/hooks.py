@@ -93,7 +93,7 @@ def _delete_many(state: ORMExecuteState) -> Result[Any] | None:
     mapper = state.bind_mapper if state.is_delete else None
     if mapper is None or isinstance(state.parameters, list) or not any(map(slots_of, _classes(mapper))):
         return None
-    key = [mapper.get_property_by_column(column).class_attribute for column in mapper.primary_key]
+    key = [getattr(mapper.class_, mapper.get_property_by_column(column).key) for column in mapper.primary_key]
     query = select(*key).with_for_update(of=mapper.class_)
     where: ColumnElement[bool] | None = getattr(state.statement, "whereclause", None)
     query = query if where is None else query.where(where)

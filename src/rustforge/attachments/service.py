@@ -244,8 +244,7 @@ class Attachments:
             return path
         if self._base:
             return f"{self._base}/{quote(path)}"
-        name = None if isinstance(attachment, str) else attachment.name
-        return self._storage.presign(path, self._expires, filename=name, inline=True)
+        return self._storage.presign(path, self._expires)
 
     # Parts
 

@@ -70,7 +70,7 @@ class SweepOrphans(Job):
     """
 
     NAME: ClassVar[str] = "rustforge.sweep_orphans"
-    older_than: float = Field(default=_DAY, gt=0)
+    older_than: float = Field(default=_DAY, gt=0, allow_inf_nan=False)
     owners: Sequence[str] = ()
 
     @override
