@@ -8,13 +8,13 @@ from articles_client.api.default import get_article
 from articles_client.models import ApiResponseArticle, ErrorResponse
 
 
-def title_of(client: Client, slug: str) -> str:
-    """Read the title of an article."""
+def show(client: Client, slug: str) -> None:
+    """Print the title of an article."""
     match get_article.sync(slug, client=client):
         case ApiResponseArticle(data=article):
-            return article.title
+            print(article.title)
         case ErrorResponse(error_code="NOT_FOUND"):
-            return "There is no such article."
+            print("There is no such article.")
         case other:
             raise RuntimeError(other)
 
@@ -22,5 +22,5 @@ def title_of(client: Client, slug: str) -> str:
 # --8<-- [end:client]
 
 with Client(base_url=sys.argv[1]) as articles:
-    print(title_of(articles, "hello"))
-    print(title_of(articles, "gone"))
+    show(articles, "hello")
+    show(articles, "gone")
