@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from secrets import token_hex
-from typing import TYPE_CHECKING
+from random import getrandbits
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 
+from rustforge.http.allow import allowed_methods
 from rustforge.http.envelope import log_error, log_failure, write_error
 from rustforge.http.errors import Internal, of_status
 from rustforge.http.locale import CURRENT as LOCALE
@@ -16,7 +17,7 @@ from rustforge.http.locale import RequestLocale
 from rustforge.http.request_ids import CURRENT, KEY, SOUND
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator, Sequence
+    from collections.abc import Awaitable, Iterator, Sequence
 
     from starlette.middleware import Middleware
     from starlette.requests import Request
@@ -30,8 +31,12 @@ __all__ = ["ErrorHandling", "ErrorMiddleware"]
 
 _logger = logging.getLogger("rustforge.http")
 
-_EXCHANGE = "rustforge.exchange"
+_CORS = "rustforge.cors"
+"""Where mounted applications leave the CORS middleware that an error has passed."""
+
 _START = "http.response.start"
+_JSON = b"application/json"  # made before it is sent, so there is nothing to wait for
+_EVENTS = b"text/event-stream"  # its client waits for the head, which says that events will come
 _HANDLED_LATE = "Caught handled exception"  # Starlette's words for an error that has a handler, after the head was sent
 _TEXTS = {
     # with which the frameworks answer on their own, beside every handler
@@ -52,11 +57,20 @@ class ErrorHandling:
         self.header = header.lower().encode()
         self.catalogues = catalogues
 
+    def locale(self, scope: Scope) -> RequestLocale | None:
+        """Make what translates the messages of a request."""
+        if self.catalogues is None:
+            return None
+        asked = b",".join(value for name, value in scope["headers"] if name == b"accept-language")
+        return RequestLocale(self.catalogues, header=asked.decode("latin-1"))
+
     async def handle(self, request: Request, exception: Exception) -> Response:
         """Answer an error where the frameworks call their handlers; who expected none lets it go on."""
         error = self.mapping.convert(exception)
         if error is None:
             raise exception
+        if error.status == 405 and (methods := allowed_methods(request.scope)):  # noqa: PLR2004 - its own header
+            error.headers["Allow"] = methods
         log_error(error, exception, request.scope)
         return write_error(error, request.scope, debug=self.debug)
 
@@ -82,114 +96,117 @@ class ErrorMiddleware:
     def __init__(self, app: ASGIApp, handling: ErrorHandling, cors: Sequence[Middleware]) -> None:
         self.app = app
         self.handling = handling
-        self._cors = tuple(cors)
+        self.cors = tuple(cors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        around: _Exchange | None = scope.get(_EXCHANGE)
-        if around is not None:
-            await self._pass(scope, receive, send, around)
+        if KEY in scope:
+            await self._pass(scope, receive, send)
             return
-        request_id, language, handling = "", "", self.handling
+        header, given = self.handling.header, b""
         for name, value in scope["headers"]:
-            if name == handling.header:
-                request_id = value.decode() if SOUND.fullmatch(value) else ""
-            elif name == b"accept-language":
-                language = value.decode("latin-1")
-        request_id = request_id or token_hex(16)
+            if name == header and SOUND.fullmatch(value):
+                given = value
+        # an id is no secret; the system's own randomness takes three times as long
+        request_id = given.decode() if given else getrandbits(128).to_bytes(16, "big").hex()
         scope[KEY] = request_id
-        scope[_EXCHANGE] = exchange = _Exchange(handling, self._cors, scope, receive, send)
-        token = CURRENT.set(request_id)
-        if handling.catalogues is not None:
-            exchange.locale = RequestLocale(handling.catalogues, header=language)
-            LOCALE.set(exchange.locale)
+        exchange = _Exchange(self, scope, receive, send)
+        of_id = CURRENT.set(request_id)
+        of_locale = LOCALE.set(exchange.locale) if exchange.locale else None
         try:
             await self.app(scope, receive, exchange.send)
-            if exchange.held is not None:
-                await exchange.begin()
+            if exchange.head:
+                await exchange.end()
         except Exception as exception:  # noqa: BLE001 - it is what this is for
             await exchange.fail(exception)
         finally:
-            CURRENT.reset(token)
+            CURRENT.reset(of_id)
+            if of_locale:
+                LOCALE.reset(of_locale)
 
-    async def _pass(self, scope: Scope, receive: Receive, send: Send, around: _Exchange) -> None:
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Leave errors to the application around, which needs to know about this one's CORS headers."""
         try:
             await self.app(scope, receive, send)
         except Exception:
-            around.cors = (*self._cors, *around.cors)
+            scope[_CORS] = (*scope.get(_CORS, ()), *self.cors)
             raise
 
 
 class _Done:
-    """Awaitable that is done."""
+    """An awaitable that is done."""
 
-    def __await__(self) -> Generator[None, None, None]:
-        yield from ()
+    def __await__(self) -> Iterator[Any]:
+        return iter(())
 
 
-_DONE = _Done()
+_DONE = cast("Awaitable[None]", _Done())
 
 
 class _Exchange:
-    """A response on its way: its head waits for the first part of the body, so that an error can still replace it."""
+    """A response on its way.
 
-    __slots__ = (
-        "_handling", "_receive", "_scope", "_send", "_started", "complete", "cors", "held", "locale",
-    )  # fmt: skip
+    Its head waits for the first part of its body where an error can come between them, and replace it.
+    """
 
-    def __init__(
-        self,
-        handling: ErrorHandling,
-        cors: tuple[Middleware, ...],
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        self._handling = handling
+    __slots__ = ("_receive", "_scope", "_send", "_within", "complete", "head", "locale", "started")
+
+    def __init__(self, within: ErrorMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
+        self._within = within
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._started = self.complete = False
-        self.cors = cors
-        self.held: Message | None = None
-        self.locale: RequestLocale | None = None
+        self.head: Message | None = None
+        self.started = self.complete = False
+        self.locale = within.handling.locale(scope) if within.handling.catalogues else None
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a part of the response."""
-        if message["type"] == _START:
-            self.held = message
-            return self.begin() if _is_event_stream(message) else _DONE
-        if self.held is not None:
+        if self.started:
+            self.complete = not message.get("more_body", False)
+            return self._send(message)
+        if message["type"] != _START:
             return self._send_first(message)
-        self.complete = not message.get("more_body", False)
-        return self._send(message)
+        message["headers"] = headers = [*message.get("headers", ())]
+        missing, kind, sized = self._within.handling.header, b"", False
+        for name, value in headers:
+            if name == missing:
+                missing = b""  # the application has written it
+            elif name == b"content-type":
+                kind = value
+            elif name == b"content-length":
+                sized = True
+        if missing:
+            headers.append((missing, self._scope[KEY].encode()))
+        if message["status"] < 400 and ((sized and kind == _JSON) or kind.startswith(_EVENTS)):  # noqa: PLR2004 - errors
+            return self._start(message)
+        self.head = message
+        return _DONE
 
-    async def begin(self) -> None:
-        """Send the head."""
-        head, self.held = self.held, None
-        assert head is not None  # noqa: S101 - for the type checker
-        headers = list(head.get("headers", ()))
-        name = self._handling.header
-        if not any(one[0] == name for one in headers):
-            headers.append((name, self._scope[KEY].encode()))
-        head["headers"] = headers
-        if self.locale is not None:
-            self.locale.describe(MutableHeaders(raw=headers))
-        self._started = True
-        await self._send(head)
+    async def end(self) -> None:
+        """Send a head that waits for a body which does not come."""
+        if self.head and not self.started:
+            await self._start(self.head)
+
+    def _start(self, head: Message) -> Awaitable[None]:
+        self.started = True
+        if self.locale:
+            self.locale.describe(MutableHeaders(raw=head["headers"]))
+        return self._send(head)
 
     async def _send_first(self, message: Message) -> None:
-        head = self.held or {}
-        if head["status"] >= 400 and _is_of_framework(head, message):  # noqa: PLR2004 - the errors
+        head = self.head
+        if head is None:  # what can come before it, such as http.response.debug
+            await self._send(message)
+        elif head["status"] >= 400 and _is_of_framework(head, message):  # noqa: PLR2004 - the errors
             await self._replace(head, message)
-            return
-        await self.begin()
-        self.complete = not message.get("more_body", False)
-        await self._send(message)
+        else:
+            await self._start(head)
+            self.complete = not message.get("more_body", False)
+            await self._send(message)
 
     async def fail(self, exception: Exception) -> None:
         """Answer an error that came out of the application."""
@@ -197,11 +214,11 @@ class _Exchange:
             _logger.info("the client of request %s has gone", self._scope[KEY])
         elif self.complete:
             log_failure("failed after its response", exception, self._scope)
-        elif self._started:
+        elif self.started:
             log_failure("failed within its response, which is broken off", exception, self._scope)
             raise exception  # so that the server closes the connection
         else:
-            await self._answer(self._handling.answer(exception, self._scope))
+            await self._answer(self._within.handling.answer(exception, self._scope))
 
     async def _replace(self, head: Message, message: Message) -> None:
         """Say in our words what a framework said in its own, with the headers that it chose."""
@@ -210,23 +227,15 @@ class _Exchange:
         response = write_error(of_status(status, text), self._scope)
         kept = [one for one in head["headers"] if one[0] not in {b"content-type", b"content-length"}]
         response.raw_headers += kept
-        if any(name == b"access-control-allow-origin" for name, _ in kept):
-            self.cors = ()
-        await self._answer(response)
+        await self._answer(response, past_cors=all(name != b"access-control-allow-origin" for name, _ in kept))
 
-    async def _answer(self, response: Response) -> None:
-        """Send a response of ours, through the CORS middleware that an error goes past."""
+    async def _answer(self, response: Response, *, past_cors: bool = True) -> None:
+        """Send a response of ours, through the CORS middleware that it did not come through."""
         app: ASGIApp = response
-        if self._scope["method"] != "OPTIONS":
-            for cls, args, kwargs in self.cors:
+        if past_cors and self._scope["method"] != "OPTIONS":
+            for cls, args, kwargs in (*self._scope.get(_CORS, ()), *self._within.cors):
                 app = cls(app, *args, **kwargs)
-        self.held = None
         await app(self._scope, self._receive, self.send)
-
-
-def _is_event_stream(head: Message) -> bool:
-    """Tell whether the client waits for the head itself, which says that events will come."""
-    return any(name == b"content-type" and value.startswith(b"text/event-stream") for name, value in head["headers"])
 
 
 def _is_of_framework(head: Message, message: Message) -> bool:
