@@ -27,7 +27,7 @@ from rustforge.storage.keys import check_key
 from rustforge.storage.objects import DEFAULT_TYPE, Description, StoredObject, type_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 
     from rustforge.clock import Clock
 
@@ -64,13 +64,13 @@ class LocalBackend:
         """Write a temporary file, then name it."""
         draft = _Draft(self, key)
         try:
-            piece = b""
+            waiting = bytearray()
             async for part in parts:
-                piece = piece + part if piece else part
-                if len(piece) >= _PIECE:
-                    await draft.run(draft.write, piece)
-                    piece = b""
-            await draft.run(draft.publish, piece, what, overwrite)
+                waiting += part
+                if len(waiting) >= _PIECE:
+                    await draft.run(draft.write, waiting)
+                    waiting = bytearray()
+            await draft.run(draft.publish, waiting, what, overwrite)
         finally:
             if not draft.published:
                 await draft.run(draft.discard)
@@ -136,7 +136,7 @@ class LocalBackend:
             raise StorageError(msg) from error
 
     @contextlib.contextmanager
-    def inside(self, names: Sequence[str], *, make: bool = False) -> Iterator[int]:
+    def inside(self, names: Sequence[str], *, make: bool = False) -> Generator[int]:
         """Open a folder from the root down, through no link."""
         if make:
             self.root.mkdir(parents=True, exist_ok=True)
@@ -286,7 +286,7 @@ class _Draft:
             work.exception()
             raise
 
-    def write(self, piece: bytes) -> None:
+    def write(self, piece: bytes | bytearray) -> None:
         """Append bytes."""
         if self._file < 0:
             with self._backend.inside(_DRAFTS, make=True) as drafts:
@@ -295,7 +295,7 @@ class _Draft:
         while rest:
             rest = rest[os.write(self._file, rest) :]
 
-    def publish(self, piece: bytes, what: Description, overwrite: bool) -> None:  # noqa: FBT001
+    def publish(self, piece: bytes | bytearray, what: Description, overwrite: bool) -> None:  # noqa: FBT001
         """Append the last bytes, bring everything to the disk, and give the object its name."""
         self.write(piece)
         # Microseconds of the clock, and random nanoseconds: kernels stamp files that are written at once alike.
@@ -374,8 +374,10 @@ def _derived(key: str) -> Description:
 
 
 def _stored(key: str, facts: os.stat_result, what: Description | None) -> StoredObject:
-    about = (None, {}, None) if what is None else (what.content_type, what.metadata, what.disposition)
-    return StoredObject(key, facts.st_size, about[0], _modified(facts), _version(facts), about[1], about[2])
+    size, modified, version = facts.st_size, _modified(facts), _version(facts)
+    if what is None:
+        return StoredObject(key, size, None, modified, version)
+    return StoredObject(key, size, what.content_type, modified, version, what.metadata, what.disposition)
 
 
 def _refused(error: OSError, key: str) -> StorageError:

@@ -58,7 +58,7 @@ class StoredObject:
     content_type: str | None
     modified: datetime
     etag: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
     disposition: str | None = None
 
 
@@ -105,7 +105,7 @@ class Description:
 
     content_type: str = DEFAULT_TYPE
     disposition: str = "attachment"
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
     def of(

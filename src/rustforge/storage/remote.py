@@ -7,7 +7,7 @@ import contextlib
 import re
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import obstore
 from obstore.exceptions import (
@@ -30,7 +30,7 @@ from rustforge.storage.keys import check_key
 from rustforge.storage.objects import DEFAULT_TYPE, Description, StoredObject, quoted, unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 
     from obstore import GetOptions, GetResult, ObjectMeta
     from obstore.store import ObjectStore
@@ -164,11 +164,12 @@ class RemoteBackend:
 
     async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
         """Receive the objects by the thousand."""
-        batches = aiter(obstore.list(self.store, prefix or None, chunk_size=_BATCH))
+        stream: Any = obstore.list(self.store, prefix or None, chunk_size=_BATCH)  # pyright: ignore[reportUnknownMemberType] - an overload for Arrow
+        batches: AsyncIterator[Sequence[ObjectMeta]] = aiter(stream)
         while True:
             with self._errors(prefix):
                 try:
-                    batch: Sequence[ObjectMeta] = await anext(batches)
+                    batch = await anext(batches)
                 except StopAsyncIteration:
                     return
             for meta in batch:
@@ -186,7 +187,7 @@ class RemoteBackend:
             raise ObjectExistsError(key)
 
     @contextlib.contextmanager
-    def _errors(self, key: str, *, writing: bool = False) -> Iterator[None]:
+    def _errors(self, key: str, *, writing: bool = False) -> Generator[None]:
         """Raise our errors in place of the store's, whose texts are long and name addresses."""
         try:
             yield

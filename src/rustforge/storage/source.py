@@ -85,7 +85,9 @@ async def _read(source: Any) -> AsyncIterator[bytes]:
 def _checked(piece: object) -> bytes:
     if isinstance(piece, bytes):
         return piece
-    if isinstance(piece, (bytearray, memoryview)):
+    if isinstance(piece, bytearray):
         return bytes(piece)
+    if isinstance(piece, memoryview):
+        return piece.tobytes()
     msg = f"an object is made of bytes, and the source gave {type(piece).__name__}; open files with 'rb'"
     raise InvalidTypeError(msg)

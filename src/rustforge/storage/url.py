@@ -144,7 +144,7 @@ def _split(url: str) -> SplitResult:
 def _options(parts: SplitResult, scheme: str) -> dict[str, str]:
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     options = dict(pairs)
-    allowed = set() if scheme == "memory" else _OPTIONS - ({"endpoint"} if scheme == "minio" else {"tls"})
+    allowed = frozenset[str]() if scheme == "memory" else _OPTIONS - ({"endpoint"} if scheme == "minio" else {"tls"})
     unknown = sorted(options.keys() - allowed)
     if unknown or parts.fragment or len(options) != len(pairs):
         known = ", ".join(sorted(allowed)) or "none"
