@@ -34,6 +34,9 @@ from rustforge.http.routers import jobs_router as jobs_router
 
 if TYPE_CHECKING:
     from rustforge.http.files import files_app as files_app
+    from rustforge.http.uploads import UploadPart as UploadPart
+    from rustforge.http.uploads import multipart as multipart
+    from rustforge.http.uploads import store_upload as store_upload
 
 __all__ = [
     "ApiResponse",
@@ -48,6 +51,7 @@ __all__ = [
     "TooManyRequests",
     "Unauthorized",
     "UnprocessableEntity",
+    "UploadPart",
     "Validation",
     "errors",
     "files_app",
@@ -55,14 +59,19 @@ __all__ = [
     "get_request_id",
     "install",
     "jobs_router",
+    "multipart",
+    "store_upload",
     "t",
     "use_locale",
 ]
 
 
+_LATER = {"UploadPart": "uploads", "files_app": "files", "multipart": "uploads", "store_upload": "uploads"}
+
+
 def __getattr__(name: str) -> Any:
-    """Load what needs the storage, an extra, when it is asked for."""
-    if name == "files_app":
-        return import_module("rustforge.http.files").files_app
+    """Load what needs another library when it is asked for."""
+    if name in _LATER:
+        return getattr(import_module(f"rustforge.http.{_LATER[name]}"), name)
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)

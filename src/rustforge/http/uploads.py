@@ -47,7 +47,7 @@ async def store_upload(
     """Check an uploaded file, and store it; see [`receive`][rustforge.attachments.receive].
 
     Args:
-        upload: FastAPI's `UploadFile`, or a part that [`multipart`][rustforge.http.uploads.multipart] gives, which is
+        upload: FastAPI's `UploadFile`, or a part that [`multipart`][rustforge.http.multipart] gives, which is
             stored while it comes.
         storage: Where it is stored.
         rules: What may be attached.
