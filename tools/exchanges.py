@@ -13,7 +13,8 @@ Beside `examples/snippets/<page>/<name>.py`, whose `app` is served, stands `<nam
 
 They are sent in their order to one fresh server. The answers become the sections of the same names of
 `<name>.answers.http`, without the headers that say nothing about the exchange, with JSON indented, and with what
-differs from run to run replaced. A line `< ./photo.png` in a body stands for the bytes of that file.
+differs from run to run replaced. A line `< ./photo.png` in a body stands for the bytes of that file, and
+`{{cover.data.url}}` for a value of the JSON that was answered to `cover`.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.message import Message
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rustforge.http.errors import title_of
 from tools.snippets import ROOT, read_sections
@@ -45,6 +46,16 @@ SECONDS = 20
 _UNSAID = {"connection", "content-length", "date", "server"}
 _ID = re.compile(r"\b[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}\b")
 """What is different in every run: a UUID, with or without its hyphens."""
+
+_MOMENTS = {
+    r"(?<=/)\d{4}/\d\d/\d\d(?=/)": "2026/11/24",  # in the keys of objects
+    r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)": "2026-11-24T12:00:00Z",
+    r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT": "Tue, 24 Nov 2026 12:00:00 GMT",
+    r"\b[\w-]{16,}\.[\w-]{43}(?![\w-])": "WzE3OTU2MDgwMDAs.signature",  # a signed token, with its time
+    r'(?<=etag: ")[0-9a-f]+-[0-9a-f]+(?=")': "18a1b2c3d4e5f607-2a",  # of a file, with its time
+}
+"""What is different at every moment."""
+_VALUE = re.compile(r"\{\{([\w-]+)((?:\.\w+)+)\}\}")
 
 
 class ExchangeError(Exception):
@@ -63,7 +74,7 @@ def serve(script: Path) -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen()  # from here on a request waits until the server is there
         port: int = listener.getsockname()[1]
-        options = ("--app-dir", str(script.parent), "--fd", str(listener.fileno()), "--log-level", "warning")
+        options = ("--app-dir", str(script.resolve().parent), "--fd", str(listener.fileno()), "--log-level", "warning")
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", *options, f"{script.stem}:app"],
             cwd=folder,
@@ -137,8 +148,25 @@ def write_body(kind: str, body: bytes) -> str:
     return text.rstrip("\n") if text.isprintable() or kind.startswith("text/") else f"({len(body):,} bytes)"
 
 
+def fill(text: str, answers: dict[str, Any]) -> str:
+    """Put in the values of earlier answers."""
+
+    def value(match: re.Match[str]) -> str:
+        found = answers.get(match[1])
+        for part in match[2].split(".")[1:]:
+            found = found.get(part) if isinstance(found, dict) else None
+        if found is None:
+            msg = f"nothing before has answered {match[0]}"
+            raise ExchangeError(msg)
+        return str(found)
+
+    return _VALUE.sub(value, text)
+
+
 def steady(text: str) -> str:
-    """Replace the ids that differ from run to run, the same ones by the same."""
+    """Replace the times and ids that differ from run to run, the same ids by the same."""
+    for pattern, moment in _MOMENTS.items():
+        text = re.sub(pattern, moment, text)
     seen: dict[str, str] = {}
 
     def replace(match: re.Match[str]) -> str:
@@ -158,10 +186,13 @@ def exchange(requests: Path) -> str:
     if not script.is_file():
         msg = f"{requests.name}: there is no {script.name} whose app could answer"
         raise ExchangeError(msg)
-    answers = []
+    answers: list[str] = []
+    values: dict[str, Any] = {}
     with serve(script) as port:
         for name, text in read_sections(requests.read_text()).items():
-            answer = send(port, text, requests.parent).rstrip("\n")
+            answer = send(port, fill(text, values), requests.parent).rstrip("\n")
+            with suppress(ValueError):
+                values[name] = json.loads(answer.partition("\n\n")[2])
             answers.append(f"### --8<-- [start:{name}]\n{answer}\n### --8<-- [end:{name}]\n")
     return steady("\n".join(answers))
 

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tools import exchanges
-from tools.exchanges import ExchangeError, exchange, find_requests, problems, read_request, serve, steady, write_body
+from tools.exchanges import (
+    ExchangeError,
+    exchange,
+    fill,
+    find_requests,
+    problems,
+    read_request,
+    serve,
+    steady,
+    write_body,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,6 +146,25 @@ def test_bodies_of_requests(tmp_path: Path) -> None:
 def test_bodies_of_answers(kind: str, body: bytes, text: str) -> None:
     """JSON is indented in its own order, text stands as it is, and of other bytes the number is told."""
     assert write_body(kind, body) == text
+
+
+def test_values_of_earlier_answers() -> None:
+    """A request may use what was answered before it, and nothing else."""
+    answers = {"cover": {"data": {"url": "/files/a.png", "size": 7}}}
+    assert fill("GET {{cover.data.url}}?{{cover.data.size}} {x}", answers) == "GET /files/a.png?7 {x}"
+    for wrong in ("{{cover.data.path}}", "{{other.data}}", "{{cover.data.url.more}}"):
+        with pytest.raises(ExchangeError, match="nothing before has answered"):
+            fill(wrong, answers)
+
+
+def test_times_are_replaced() -> None:
+    """Dates, and what holds one, are those of one day in all runs."""
+    token = f"{'WzE3OTU2MDgwMDAs' * 2}.{'x-_' * 14}y"
+    text = f'GET /files/2027/01/31/a.png?token={token}\netag: "18f-2a"\nSun, 31 Jan 2027 01:02:03 GMT'
+    assert steady(text) == steady(text.replace("2027", "2028").replace("01/31", "05/06").replace("18f", "19f"))
+    assert "2027" not in steady(text)
+    assert token not in steady(text)
+    assert steady('{"at": "2027-01-31T10:00:00Z"}') == steady('{"at": "2028-03-01T11:22:33.456+00:00"}')
 
 
 def test_ids_are_replaced() -> None:
