@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import Uuid, bindparam, text, update
 
 from rustforge.attachments import SweepOrphans, Swept, orphans, sweep
 from rustforge.clock import SYSTEM_CLOCK, ManualClock
@@ -99,7 +99,7 @@ async def test_rows_whose_owner_is_gone(desk: Desk) -> None:
     owners = ["people", "pages", "articles", "comments"]
     assert await sweep(desk.db, desk.storage, owners=owners) == Swept(0, 0)
     async with desk.db.transaction() as session:
-        await session.execute(Person.__table__.delete().where(Person.__table__.c.id == people[2].id))
+        await session.execute(text("DELETE FROM people WHERE id = :id").bindparams(bindparam("id", people[2].id, Uuid)))
         await session.execute(text("DELETE FROM pages WHERE number = 2"))
         await session.execute(text("DELETE FROM articles"))
     assert await sweep(desk.db, desk.storage) == Swept(0, 0)

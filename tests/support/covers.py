@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 
+from rustforge.attachments import attachment_jobs
 from rustforge.db import Database
 from rustforge.jobs import Worker
 from rustforge.jobs.outbox import OutboxFlusher
 from rustforge.storage import Storage
-from tests.support.attaching import Article, Desk, attachment_jobs
+from tests.support.attaching import Article, Desk
 from tests.support.crashes import FragileQueue, Steps, main
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import inspect
-from sqlalchemy.exc import NoInspectionAvailable
 from sqlalchemy.orm import InstanceState, Mapper
 
 from rustforge.errors import InvalidArgumentError, InvalidTypeError
@@ -179,14 +178,12 @@ def owner_of(instance: object) -> Owner:
 
 def state_of(instance: object) -> InstanceState[Any]:
     """Get what SQLAlchemy knows of an object."""
-    try:
-        state = inspect(instance)
-    except NoInspectionAvailable:
-        state = None
+    state: InstanceState[Any] | Any = inspect(instance, raiseerr=False)
     if not isinstance(state, InstanceState):
         msg = f"an owner must be an object of a mapped class, not {type(instance).__name__}"
         raise InvalidTypeError(msg)
-    return state
+    known: InstanceState[Any] = state
+    return known
 
 
 def root_of(mapper: Mapper[Any]) -> Mapper[Any]:
@@ -246,8 +243,8 @@ def known_mappers() -> dict[str, list[Mapper[Any]]]:
     """List the mapped classes of this process that have slots, by their type."""
     found: dict[str, list[Mapper[Any]]] = {}
     for cls in {cls for declaring in _declaring for cls in _with_subclasses(declaring)}:
-        mapper = inspect(cls, raiseerr=False)
-        if isinstance(mapper, Mapper):
+        mapper: Mapper[Any] | None = inspect(cls, raiseerr=False)
+        if mapper is not None:
             found.setdefault(owner_type_of(mapper), []).append(mapper)
     return found
 
