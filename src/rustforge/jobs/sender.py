@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Sender"]
 
+_BATCH_JOBS = 500
 _BATCH_BYTES = 1 << 20
-_JOB_BYTES = _BATCH_BYTES // 500  # so that no batch has more than 500 jobs
+_SLICE = 50  # jobs, once the ticks are large: then the server works on some while the tasks make the others
+_SUSTAINED = 8  # ticks
 _TRIES = 3
 _QUIET_SECONDS = 0.05
 _MANY_SETTLED = 64
@@ -34,15 +36,21 @@ _MANY_SETTLED = 64
 class _Batch:
     """Jobs of one tick and one shard: those that may go straight to the ready ones, and the others."""
 
-    __slots__ = ("create_future", "futures", "other_futures", "others", "plain", "room")
+    __slots__ = ("create_future", "futures", "other_futures", "others", "plain", "room", "size")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, room: int) -> None:
         self.create_future: Callable[[], asyncio.Future[str]] = loop.create_future
         self.plain: list[str | bytes] = []
         self.futures: list[asyncio.Future[str]] = []
         self.others: list[str | bytes | int] = []
         self.other_futures: list[asyncio.Future[str]] = []
-        self.room = _BATCH_BYTES
+        self.room = room
+        self.size = 0
+
+    @property
+    def jobs(self) -> int:
+        """How many there are."""
+        return len(self.futures) + len(self.other_futures)
 
     def close(self) -> tuple[list[CommandArgument], list[Any], list[asyncio.Future[str]]]:
         """Return the arguments of the script, and the ids and the futures of its jobs, in its order."""
@@ -75,6 +83,9 @@ class Sender:
         self._batches: dict[tuple[str, bool], _Batch] = {}
         self._shards: dict[str, _Shard] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._room = _BATCH_JOBS
+        self._sliced = False
+        self._large_ticks = 0
 
     def add(
         self, base: str, job_id: str, body: bytes, wait: int | None = None, *, once: bool = False
@@ -97,7 +108,7 @@ class Sender:
             loop = asyncio.get_running_loop()
             if not self._batches:
                 loop.call_soon(self._send_all)
-            batch = self._batches[place] = _Batch(loop)
+            batch = self._batches[place] = _Batch(loop, self._room)
         future = batch.create_future()
         if wait is None and not once:
             batch.plain += (job_id, body)
@@ -105,9 +116,12 @@ class Sender:
         else:
             batch.others += (job_id, body, wait or 0)
             batch.other_futures.append(future)
-        batch.room -= len(body) + _JOB_BYTES
-        if batch.room < 0:
+        batch.room -= 1
+        batch.size += len(body)
+        if not batch.room or batch.size > _BATCH_BYTES:
+            self._sliced = True
             self._send(place)
+            self._client.flush()
         return future
 
     async def aclose(self) -> None:
@@ -123,8 +137,14 @@ class Sender:
                 await self._forget(shard.base)
 
     def _send_all(self) -> None:
+        """Send what a tick brought, or what is left of it, and see whether the ticks are large now."""
+        large = self._sliced or any(batch.jobs > _SLICE for batch in self._batches.values())
+        self._large_ticks = self._large_ticks + 1 if large else 0
+        self._room = _SLICE if self._large_ticks >= _SUSTAINED else _BATCH_JOBS
+        self._sliced = False
         for place in tuple(self._batches):
             self._send(place)
+        self._client.flush()
 
     def _send(self, place: tuple[str, bool]) -> None:
         """Send one batch now, so that its request leaves in this tick; a task waits for the answer."""

@@ -110,6 +110,9 @@ class RedisClient(ABC):
             count: About how many keys the server looks at for each slice.
         """
 
+    def flush(self) -> None:  # noqa: B027 - most have nothing to do
+        """Write what waits now, and not at the end of the tick: a hint, which a client need not follow."""
+
     # -- invalidation --------------------------------------------------------------------------------------------
 
     @property

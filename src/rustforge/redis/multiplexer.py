@@ -355,6 +355,10 @@ class Multiplexer:
             self._again.append(reply)
             self.schedule_flush()
 
+    def flush(self) -> None:
+        """Write what waits now; what the tick still brings is written at its end."""
+        self._write()
+
     def schedule_flush(self) -> None:
         """Write what waits at the end of this tick."""
         if not self._flush_scheduled:

@@ -107,6 +107,10 @@ class StandaloneClient(RedisClient):
             if cursor == b"0":
                 return
 
+    def flush(self) -> None:
+        """Write what waits now; see [`RedisClient.flush`][rustforge.redis.RedisClient.flush]."""
+        self._multiplexer.flush()
+
     @property
     def tracking(self) -> bool:
         """Whether the server tells of changed keys."""
