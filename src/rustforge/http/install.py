@@ -101,6 +101,8 @@ def _fit(app: Starlette, handling: ErrorHandling, max_body_bytes: int | None = N
             if not hasattr(mounted.state, "rustforge_errors"):
                 mounted.middleware_stack = None
                 _fit(mounted, handling)
+                if isinstance(mounted, FastAPI):
+                    install_openapi(mounted, limited=max_body_bytes is not None)
         stack = build()
         if isinstance(stack, ServerErrorMiddleware) and stack.handler is None:
             stack = stack.app  # ours does what it does
