@@ -451,6 +451,25 @@ async def test_a_deletion_that_the_database_refuses(desk: Desk) -> None:
     assert await tidy(desk) == keys
 
 
+async def test_a_flush_that_fails_midway(desk: Desk) -> None:
+    """What a failed flush had deleted before it failed keeps its files, also if the session goes on."""
+    filled = await fill(desk)
+    keys = await desk.keys()
+    async with desk.db.transaction() as session:
+        await session.execute(text("CREATE TABLE likes (article_id INTEGER REFERENCES articles(id))"))
+        await session.execute(text("INSERT INTO likes SELECT id FROM articles"))
+    async with AsyncSession(desk.db.engine) as session:
+        article = await session.get_one(Article, filled.id)
+        await session.refresh(article, ["comments"])
+        await session.delete(article)
+        with pytest.raises(IntegrityError):
+            await session.flush()  # the comments are deleted first
+        await session.rollback()
+        session.add(Article())
+        await session.commit()
+    assert await tidy(desk) == keys
+
+
 async def test_a_session_without_asyncio_deletes_files_too(tmp_path: Path, prefix: str) -> None:
     """The hooks serve sessions of all kinds, such as that of a script."""
     async with open_desk(f"sqlite:///{tmp_path}/shop.db", prefix, tmp_path) as desk:

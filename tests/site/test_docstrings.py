@@ -12,17 +12,20 @@ import textwrap
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
+from io import BytesIO
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import opentelemetry.metrics
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, UploadFile
+from PIL import Image
 from prometheus_client import CollectorRegistry
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, make_transient_to_detached, mapped_column
 from typing_extensions import override
 
 import rustforge.db
+from rustforge.attachments import AttachmentRules, receive, single_slot
 from rustforge.boot import BootContext, boot
 from rustforge.jobs import Job, JobBuffer, JobContext, Retry, Scheduler, Worker
 from rustforge.jobs.tracing import trace_runs
@@ -70,6 +73,29 @@ class Order(Base):
     __tablename__ = "orders"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Book(Base):
+    """A row of the application's that has a file."""
+
+    __tablename__ = "books"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    cover = single_slot(AttachmentRules())
+
+
+def a_book() -> Book:
+    """Give the row that there is, as another session has read it."""
+    book = Book(id=7)
+    make_transient_to_detached(book)
+    return book
+
+
+def a_picture() -> bytes:
+    """Give a small picture."""
+    file = BytesIO()
+    Image.new("RGB", (4, 3)).save(file, "PNG")
+    return file.getvalue()
 
 
 class Named(Job):
@@ -120,7 +146,10 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
     return {
         "app": app,
         "Article": dict[str, str] | None,
+        "AttachmentRules": AttachmentRules,
         "Base": Base,
+        "Book": Book,
+        "book": a_book(),
         "boot": boot,
         "build_report": build_report,
         "cache": ctx.cache,
@@ -130,14 +159,19 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "find": nothing,
         "is_enabled": lambda: True,
         "JobBuffer": JobBuffer,
+        "Mapped": Mapped,
+        "mapped_column": mapped_column,
         "opentelemetry": opentelemetry,
         "order": Order(id=7),
         "outbox": outbox,
         "place_order": place_order,
+        "png": a_picture(),
         "prometheus_client": SimpleNamespace(REGISTRY=CollectorRegistry()),
         "PruneDrafts": Named,
         "RebuildArticleIndex": SendReceipt,
+        "receive": receive,
         "require_admin": lambda: None,
+        "rules": AttachmentRules(),
         "rustforge": rustforge,
         "scheduler": Scheduler(ctx.queue),
         "SendDigest": Named,
@@ -146,6 +180,7 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "SendReminder": SendReminder,
         "timedelta": timedelta,
         "trace_runs": trace_runs,
+        "upload": UploadFile(BytesIO(a_picture()), filename="cover.png"),
         "Worker": Worker,
         "worker": SimpleNamespace(on_outcome=lambda _: None, run=nothing),
     }
@@ -178,6 +213,9 @@ async def test_examples_run(example: Example, monkeypatch: pytest.MonkeyPatch, t
     code = re.sub(r'(connect\(\s*)"redis[^"]*"', r'\1"memory://"', example.code)
     with closing(sqlite3.connect("shop.db")) as database:
         database.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
+        database.execute("CREATE TABLE books (id INTEGER PRIMARY KEY)")
+        database.execute("INSERT INTO books VALUES (7)")
+        database.commit()
     settings = Settings(redis_url="memory://", database_url="sqlite+aiosqlite:///shop.db")
     expected = (Retry,) if code.startswith("raise Retry") else (TimeoutError,) if ENDLESS.search(code) else ()
     async with boot(settings) as ctx:

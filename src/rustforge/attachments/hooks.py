@@ -79,6 +79,12 @@ def _note_deleted(mapper: Mapper[Any], connection: Connection, target: object) -
         session.info.setdefault(_DELETED, {}).setdefault(owner.type, []).append(owner.id)
 
 
+@event.listens_for(Session, "before_flush")
+def _forget_deleted(session: Session, *_: object) -> None:
+    """Forget what a flush had noted that failed."""
+    session.info.pop(_DELETED, None)
+
+
 @event.listens_for(Session, "after_flush")
 def _drop_of_deleted(session: Session, flush_context: UOWTransaction) -> None:
     """Delete the rows of the owners that a flush has deleted; who was about to add one has seen that by now."""
@@ -147,7 +153,6 @@ def _committed(session: Session) -> None:
 
 
 def _rolled_back(session: Session, transaction: SessionTransaction) -> None:
-    session.info.pop(_DELETED, None)
     new: _New | None = session.info.get(_NEW)
     if new is not None:
         new.doubtful = True

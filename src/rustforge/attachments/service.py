@@ -45,10 +45,10 @@ class Attachments:
 
     Example:
         ```python
-        file = await receive(ctx.storage, png, Article.cover.rules, owner="articles", field="cover")
+        file = await receive(ctx.storage, png, Book.cover.rules, owner="books", field="cover")
         async with ctx.db.transaction() as session:
             attachments = Attachments(session, ctx.storage)
-            cover = await attachments.set(article, Article.cover, file)
+            cover = await attachments.set(book, Book.cover, file)
             link = attachments.url(cover)
         ```
     """

@@ -104,8 +104,8 @@ def single_slot(rules: AttachmentRules) -> SingleSlot:
 
     Example:
         ```python
-        class Article(Base):
-            __tablename__ = "articles"
+        class Magazine(Base):
+            __tablename__ = "magazines"
 
             id: Mapped[int] = mapped_column(primary_key=True)
             cover = single_slot(AttachmentRules(allowed=["image/*"]))
