@@ -61,13 +61,13 @@ class _Batch:
 class _Shard:
     """What was sent to one shard: how many batches are under way, and the numbers of those that are answered."""
 
-    __slots__ = ("base", "busy", "quiet", "settled", "used")
+    __slots__ = ("base", "busy", "marked", "quiet", "settled")
 
     def __init__(self, base: str) -> None:
         self.base = base
         self.busy = 0
         self.settled: list[int] = []
-        self.used = False
+        self.marked = False
         self.quiet: asyncio.TimerHandle | None = None
 
 
@@ -132,8 +132,8 @@ class Sender:
         for shard in self._shards.values():
             if shard.quiet is not None:
                 shard.quiet.cancel()
-            if shard.used:
-                shard.used = False
+            if shard.marked:
+                shard.marked = False
                 await self._forget(shard.base)
 
     def _send_all(self) -> None:
@@ -161,9 +161,10 @@ class Sender:
             settled, shard.settled = shard.settled, settled
         number = next(self._numbers)
         args, ids, futures = batch.close()
-        args[:0] = [self._identity, number, int(once), len(settled), *settled]
+        flags = ("o" if once else "") + ("" if shard.marked else "n")
+        args[:0] = [self._identity, number, flags, len(settled), *settled]
         shard.busy += 1
-        shard.used = True
+        shard.marked = True
         try:
             reply = self._client.run(ENQUEUE, [base], args, retry=True)
         except RedisError as error:
@@ -228,6 +229,7 @@ class Sender:
             self._lost = self._count_lost()
             for shard in self._shards.values():
                 shard.settled = []
+                shard.marked = False
 
     async def _answer(self, reply: Awaitable[Any], base: str, args: list[CommandArgument]) -> list[Any]:
         """Wait for the script; after a time-out it may have run, so it is called again under the same number."""
@@ -241,8 +243,8 @@ class Sender:
     def _clean(self, shard: _Shard) -> None:
         """Forget the batches that were sent: their answers are here, so none of them comes again."""
         shard.quiet = None
-        if not shard.busy and shard.used:
-            shard.used = False
+        if not shard.busy and shard.marked:
+            shard.marked = False
             shard.settled = []
             self._spawn(self._forget(shard.base))
 

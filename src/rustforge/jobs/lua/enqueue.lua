@@ -1,15 +1,18 @@
--- ARGV: client, number of this batch, '1' where the ids may never come again, how many batch numbers of the client are
--- settled, these numbers, how many jobs may go straight to the ready ones, id and body of each of these, and id, body
--- and delay in ms of each of the others.
+-- ARGV: client, number of this batch, 'o' where the ids may never come again and 'n' where the client has no marks yet,
+-- how many batch numbers of the client are settled, these numbers, how many jobs may go straight to the ready ones, id
+-- and body of each of these, and id, body and delay in ms of each of the others.
 -- Returns pairs of a job's place in the batch and the other id under which it stands, or under which it has been.
-local marks, number, once = base .. 'client:' .. ARGV[1], ARGV[2], ARGV[3] == '1'
+local marks, number, once = base .. 'client:' .. ARGV[1], ARGV[2], string.find(ARGV[3], 'o', 1, true)
 local settled = tonumber(ARGV[4])
+if call('HSETNX', marks, number, '') == 0 then -- it comes again, as its answer was lost on the way
+  local known = call('HGET', marks, number)
+  return known == '' and {} or cjson.decode(known)
+end
 if settled > 0 then
   call('HDEL', marks, unpack(ARGV, 5, 4 + settled))
 end
-local known = call('HGET', marks, number)
-if known then -- it comes again, as its answer was lost on the way
-  return cjson.decode(known)
+if settled > 0 or string.find(ARGV[3], 'n', 1, true) then
+  call('PEXPIRE', marks, 60000)
 end
 local plain, first, others = tonumber(ARGV[5 + settled]), 6 + settled, {}
 local beyond = first + 2 * plain
@@ -31,8 +34,7 @@ if plain > 0 then
         end
       end
     end
-    call('RPUSH', levels.n, unpack(ids))
-    woken = true
+    woken = call('RPUSH', levels.n, unpack(ids)) == #ids -- else who waits for work has heard already
   else -- some of them are there already
     for index = first, beyond - 1, 2 do
       enqueue(ARGV[index], ARGV[index + 1], 0, {})
@@ -55,7 +57,8 @@ for index = beyond, #ARGV, 3 do
     end
   end
 end
-call('HSET', marks, number, cjson.encode(others))
-call('PEXPIRE', marks, 60000)
+if #others > 0 then
+  call('HSET', marks, number, cjson.encode(others))
+end
 wake()
 return others
