@@ -33,7 +33,7 @@ async def test_throughput() -> None:
     groups = {row["group"] for row in results["rows"]}
     assert groups == {PROCESSED, ENQUEUED, BULK}
     ours = {row["key"] for row in results["rows"] if row["group"] == PROCESSED}
-    assert ours == {OURS, f"{OURS}.traced", f"{OURS}.grouped", BY_HAND}
+    assert ours == {OURS, f"{OURS}.traced", f"{OURS}.sampled", f"{OURS}.grouped", BY_HAND}
     assert all(row["ops_per_second"] > 0 for row in results["rows"])
     assert all(row["commands"]["median"] > 0 for row in results["costs"])
     assert [row["keys"]["median"] for row in results["costs"]] == [0] * 4

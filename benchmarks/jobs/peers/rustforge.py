@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["produce", "work"]
 
 GROUPS = 10_000
+KEPT = {"traced": 1.0, "sampled": 0.1}
+"""Which share of the traces is recorded, where there is tracing."""
 LEASES = {"stuck-soon": 1.0}
 """How long the lease is, where it is not the default."""
 
@@ -67,6 +69,7 @@ def _grouped(sent: int) -> Job:
 MAKE: dict[str, Callable[[int], Job]] = {
     "": lambda sent: Noop(sent=sent),
     "traced": lambda sent: Noop(sent=sent),
+    "sampled": lambda sent: Noop(sent=sent),
     "grouped": _grouped,
     "stuck": lambda sent: Stuck(sent=sent),
     "stuck-soon": lambda sent: Stuck(sent=sent),
@@ -96,24 +99,25 @@ async def _pass(ctx: JobContext, job: Job, call_next: Callable[[], Awaitable[Any
 
 
 def _trace_enqueueing(variant: str) -> None:
-    if variant == "traced":
-        _set_tracer()
+    if variant in KEPT:
+        _set_tracer(KEPT[variant])
         tracing.trace_enqueueing()
 
 
 def _middleware(variant: str) -> list[Middleware]:
-    if variant != "traced":
+    if variant not in KEPT:
         return []
-    _set_tracer()
+    _set_tracer(KEPT[variant])
     return [tracing.trace_runs(), _pass]
 
 
-def _set_tracer() -> None:
-    """Let spans be recorded, and dropped when they end."""
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only this variant has it
+def _set_tracer(share: float) -> None:
+    """Let the spans of so many traces be recorded, and dropped when they end."""
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - only these variants have it
+    from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio  # noqa: PLC0415
     from opentelemetry.trace import set_tracer_provider  # noqa: PLC0415
 
-    set_tracer_provider(TracerProvider())
+    set_tracer_provider(TracerProvider(sampler=ParentBasedTraceIdRatio(share)))
 
 
 def work(url: str, variant: str, concurrency: int) -> None:

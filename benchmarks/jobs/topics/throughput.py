@@ -22,6 +22,7 @@ WARM_UP = 200
 CONTENDERS = (
     Contender("Rustforge", OURS, share=40),
     Contender("Rustforge, middleware and tracing", OURS, "traced", share=20),
+    Contender("Rustforge, the same, 1 trace of 10 kept", OURS, "sampled", share=20),
     Contender("Rustforge, 10,000 groups", OURS, "grouped", share=20),
     Contender("dramatiq", "dramatiq", "eager", share=4),
     Contender("taskiq, streams", "taskiq", "stream", share=2),
