@@ -186,8 +186,8 @@ class AttachmentRejectedError(AttachmentError, ValueError):
     The message is made for the person who sent it, and repeats nothing of what was sent.
 
     Attributes:
-        reason: A word for programs: `"empty"`, `"too_large"`, `"type_not_allowed"`, `"too_many_pixels"` or
-            `"unreadable"`.
+        reason: A word for programs: `"empty"`, `"too_large"`, `"type_not_allowed"`, `"too_many_pixels"`,
+            `"unreadable"` or `"too_many"`.
         field: The field that it was sent for.
     """
 
