@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
+from PIL import Image
 from sqlalchemy import CursorResult, create_engine, delete, event, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,11 +22,15 @@ from rustforge.attachments import (
     AttachmentRules,
     Attachments,
     PurgeObject,
+    Swept,
     hooks,
     many_slot,
+    receive,
     single_slot,
+    sweep,
 )
 from rustforge.attachments.purge import purge
+from rustforge.clock import SYSTEM_CLOCK, ManualClock
 from rustforge.db.tables import attachments
 from rustforge.errors import AttachmentError, AttachmentRejectedError, InvalidArgumentError, InvalidTypeError
 from tests.support.attaching import Article, Author, Comment, Desk, Editor, Page, Person, open_desk, tidy
@@ -32,6 +39,8 @@ from tests.support.wait import wait_until
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
+
+    from tests.support.storages import Place
 
 
 async def set_cover(desk: Desk, article: Article, file: AttachmentInput | None = None) -> Attachment:
@@ -202,6 +211,32 @@ async def test_urls_below_a_cdn(desk: Desk, base: str) -> None:
         for path in ("https://example.org/a.png?b", "http://example.org/a", "data:image/png;base64,AA=="):
             assert at.url(path) == path
         assert at.url("javascript:alert(1)") == f"{base.rstrip('/')}/javascript%3Aalert%281%29"
+
+
+async def test_on_every_storage(place: Place, prefix: str, tmp_path: Path) -> None:
+    """Files are received, replaced, served and removed in a folder, in memory and in a bucket alike."""
+    data = BytesIO()
+    Image.new("RGB", (4, 3)).save(data, "PNG")
+    rules = Article.cover.rules
+    async with open_desk(f"sqlite:///{tmp_path}/shop.db", prefix, place.url) as desk:
+        article = await desk.article()
+        for name in ("first.png", "second.png"):
+            file = await receive(desk.storage, data.getvalue(), rules, owner="articles", field="cover", name=name)
+            cover = await set_cover(desk, article, file)
+        lost = await desk.file("articles/gallery")
+        assert await sweep(desk.db, desk.storage, clock=ManualClock(SYSTEM_CLOCK.time() + 100_000)) == Swept(2, 0)
+        assert await tidy(desk) == {cover.path}
+        assert await is_gone(desk, lost.path)
+        async with desk.db.reading() as session:
+            url = desk.at(session).url(cover)
+    if place.kind == "s3":
+        async with httpx2.AsyncClient() as client:
+            answer = await client.get(url)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "image/png"
+        assert answer.headers["content-disposition"] == 'inline; filename="second.png"'
+    else:
+        assert url.startswith(f"/files/{cover.path}?token=")
 
 
 # -- commit and rollback ----------------------------------------------------------------------------------------------
@@ -472,7 +507,7 @@ async def test_a_flush_that_fails_midway(desk: Desk) -> None:
 
 async def test_a_session_without_asyncio_deletes_files_too(tmp_path: Path, prefix: str) -> None:
     """The hooks serve sessions of all kinds, such as that of a script."""
-    async with open_desk(f"sqlite:///{tmp_path}/shop.db", prefix, tmp_path) as desk:
+    async with open_desk(f"sqlite:///{tmp_path}/shop.db", prefix, "memory://") as desk:
         filled = await fill(desk)
         engine = create_engine(f"sqlite:///{tmp_path}/shop.db")
         with Session(engine) as session, session.begin():

@@ -36,7 +36,7 @@ def covers() -> Iterator[Crew]:
 @pytest.fixture
 async def real(database_url: str, prefix: str, tmp_path: Path, redis_server: RedisServer) -> AsyncIterator[Desk]:
     """Give a database of each kind, queues in a real Redis, and a folder, for more than one process."""
-    async with open_desk(database_url, prefix, tmp_path, redis_server.url) as desk:
+    async with open_desk(database_url, prefix, f"file:{tmp_path}/storage", redis_server.url) as desk:
         yield desk
 
 

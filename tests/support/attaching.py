@@ -26,7 +26,6 @@ from rustforge.storage import Storage, new_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
-    from pathlib import Path
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -91,6 +90,15 @@ class Editor(Person):
     id: Mapped[uuid.UUID] = mapped_column(ForeignKey("people.id"), primary_key=True)
     desk: Mapped[str] = mapped_column(default="")
     stamp = single_slot(PICTURES)
+
+
+class Odd(Base):
+    """A row of a table whose name cannot stand in a key, so that it never has files."""
+
+    __tablename__ = "odd tables"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    cover = single_slot(PICTURES)
 
 
 class Page(MappedAsDataclass, Base):
@@ -175,14 +183,14 @@ async def tidy(desk: Desk) -> set[str]:
 
 
 @asynccontextmanager
-async def open_desk(database_url: str, prefix: str, folder: Path, redis_url: str = "") -> AsyncGenerator[Desk]:
-    """Open a database with the tables, queues, which are in this process unless told, and a folder for objects."""
+async def open_desk(database_url: str, prefix: str, storage_url: str, redis_url: str = "") -> AsyncGenerator[Desk]:
+    """Open a database with the tables, a storage, and queues, which are in this process unless told."""
     redis_url = redis_url or f"memory://{prefix}"
-    place = {"database": database_url, "redis": redis_url, "prefix": prefix, "storage": f"file:{folder}/storage"}
+    place = {"database": database_url, "redis": redis_url, "prefix": prefix, "storage": storage_url}
     async with (
         Database(database_url) as db,
         Queue.connect(redis_url, prefix=prefix) as queue,
-        Storage.connect(place["storage"]) as storage,
+        Storage.connect(storage_url) as storage,
     ):
         await db.upgrade()
         async with db.engine.begin() as connection:

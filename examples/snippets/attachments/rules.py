@@ -14,7 +14,7 @@ avatar = AttachmentRules(
     allowed=["image/jpeg", "image/png"],
     max_size=2 * 1024 * 1024,
     max_pixels=10_000_000,
-    resize=Resize(width=256, height=256, format="webp"),
+    resize=Resize(width=256, height=256, format="webp", quality=80),
 )
 contract = AttachmentRules(allowed=["application/pdf"], max_size=20_000_000)
 # --8<-- [end:rules]

@@ -1,6 +1,7 @@
 """Sweep what nobody has a row for."""
 
 import asyncio
+from datetime import timedelta
 
 from sqlalchemy import text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -55,7 +56,9 @@ async def main() -> None:
         # --8<-- [end:sweep]
         tomorrow = ManualClock(stored.modified.timestamp() + 25 * 3600)
         # --8<-- [start:tomorrow]
-        swept = await sweep(ctx.db, ctx.storage, clock=tomorrow)
+        swept = await sweep(
+            ctx.db, ctx.storage, older_than=timedelta(days=1), clock=tomorrow
+        )
         print(swept)
         print([stored.key async for stored in ctx.storage.list()])
         # --8<-- [end:tomorrow]

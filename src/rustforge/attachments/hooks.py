@@ -6,7 +6,6 @@ The hooks are SQLAlchemy's, so the changes below are part of the transaction tha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,11 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import Mapper, Session, object_session
 
 from rustforge.attachments.purge import PurgeObject, purge
+from rustforge.attachments.records import is_key
 from rustforge.attachments.slots import owner_of, owner_type_of, slots_of, text_of_key
 from rustforge.db.tables import attachments
-from rustforge.errors import InvalidArgumentError, StorageError
+from rustforge.errors import StorageError
 from rustforge.jobs.outbox import JobBuffer
-from rustforge.storage.keys import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,15 +47,8 @@ _tasks: set[asyncio.Task[None]] = set()
 def drop(session: Session, which: ColumnElement[bool]) -> int:
     """Delete rows of attachments, and have their objects removed after the commit; return how many."""
     paths = session.execute(delete(attachments).where(which).returning(attachments.c.path)).scalars().all()
-    JobBuffer(session).push_many_sync([PurgeObject(path=path) for path in paths if _is_key(path)])
+    JobBuffer(session).push_many_sync([PurgeObject(path=path) for path in paths if is_key(path)])
     return len(paths)
-
-
-def _is_key(path: str) -> bool:
-    """Tell whether the storage can have such an object; rows of the Rust edition may have a URL."""
-    with contextlib.suppress(InvalidArgumentError):
-        return bool(check_key(path))
-    return False
 
 
 def drop_of_owners(session: Session, owner_type: str, owner_ids: Sequence[str]) -> None:

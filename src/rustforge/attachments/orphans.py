@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from rustforge.attachments.hooks import drop
 from rustforge.attachments.purge import PurgeObject, purge
+from rustforge.attachments.records import is_key
 from rustforge.attachments.slots import known_mappers, root_of, slots_of, text_of_key
 from rustforge.clock import SYSTEM_CLOCK, milliseconds
 from rustforge.db.tables import attachments
@@ -125,10 +126,9 @@ async def sweep(
     for owner in owners:
         rows += await _drop_ownerless(db, root_of(known[owner][0]), owner)
     before = clock.time() - milliseconds(older_than, "older_than") / 1000
-    fields = {(owner, name) for owner, mappers in known.items() for one in mappers for name in slots_of(one.class_)}
+    prefixes = {f"{owner}/{name}" for owner, found in known.items() for one in found for name in slots_of(one.class_)}
     objects = 0
-    for owner, name in sorted(fields):
-        prefix = f"{owner}/{name}"
+    for prefix in sorted(filter(is_key, prefixes)):
         async for keys in _batches(_old(storage, prefix, before)):
             made = [key for key in keys if _MADE.fullmatch(key, len(prefix))]
             objects += await _purge_unused(db, storage, made)

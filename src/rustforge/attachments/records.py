@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -11,6 +12,8 @@ from sqlalchemy import delete, false, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from rustforge.db.tables import attachments
+from rustforge.errors import InvalidArgumentError
+from rustforge.storage.keys import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import RowMapping
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-__all__ = ["Attachment", "attachment_of", "lock_path"]
+__all__ = ["Attachment", "attachment_of", "is_key", "lock_path"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,13 @@ def attachment_of(row: RowMapping) -> Attachment:
     """Read a row."""
     columns = {str(name): value for name, value in row.items() if name != "single"}
     return Attachment(**{**columns, "meta": json.loads(columns["meta"])})
+
+
+def is_key(path: str) -> bool:
+    """Tell whether the storage can have such an object; a row of the Rust edition may have a URL."""
+    with contextlib.suppress(InvalidArgumentError):
+        return bool(check_key(path))
+    return False
 
 
 async def lock_path(session: AsyncSession | AsyncConnection, path: str) -> None:
