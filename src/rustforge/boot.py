@@ -107,7 +107,22 @@ class LazyStorage:
             except ModuleNotFoundError as error:
                 msg = f"{address}: {error}"
                 raise StorageError(msg) from None
+            except InvalidArgumentError as error:
+                msg = f"SECRET_KEY: {error}"
+                raise ConfigurationError(msg) from error
+            except ConfigurationError as error:
+                msg = f"{address}: {error}"
+                raise ConfigurationError(msg) from error
         return self._made
+
+    async def open(self) -> None:
+        """Make the storage now, and what it needs."""
+        storage = self.get()
+        try:
+            await storage.open()
+        except StorageError as error:
+            msg = f"STORAGE_URL={without_credentials(self._url)}: {error}"
+            raise StorageError(msg) from error
 
     async def aclose(self) -> None:
         """Close what was made."""
@@ -154,6 +169,7 @@ class BootContext:
         first written to.
 
         Raises:
+            ConfigurationError: `SECRET_KEY` is too short.
             StorageError: obstore is not installed, which comes with the extra `storage`.
         """
         return self._storage.get()
@@ -205,8 +221,8 @@ async def boot(
                     raise BootError(str(error)) from error
             if "storage_url" in settings.model_fields_set:
                 try:
-                    await storage.get().open()
-                except (ConfigurationError, InvalidArgumentError, StorageError) as error:
+                    await storage.open()
+                except (ConfigurationError, StorageError) as error:
                     raise BootError(str(error)) from error
             yield BootContext(settings, cache, queue, MappingProxyType(dict(extensions or {})), database, storage)
         finally:

@@ -15,13 +15,16 @@ from tests.support.jobs import Stage
 from tests.support.outbox import Context
 from tests.support.postgres import PostgresServer, binaries
 from tests.support.processes import Crew
+from tests.support.storages import KINDS, S3Server, make_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
     from rustforge.cache import Cache
+    from rustforge.storage import Storage
     from tests.support.servers import RedisServer
+    from tests.support.storages import Place
 
 BACKENDS = ("memory", "redis", "cluster")
 
@@ -129,7 +132,7 @@ async def real(db: Database, database_url: str, redis_server: RedisServer, prefi
 @pytest.fixture
 async def desk(database_url: str, prefix: str, tmp_path: Path) -> AsyncIterator[Desk]:
     """Give a database of each kind with models that have slots, queues in this process, and a folder for objects."""
-    async with open_desk(database_url, prefix, tmp_path) as desk:
+    async with open_desk(database_url, prefix, f"file:{tmp_path}/storage") as desk:
         yield desk
 
 
@@ -139,3 +142,25 @@ def crashes() -> Iterator[Crew]:
     crew = Crew("tests.support.crashes")
     yield crew
     crew.dismiss()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """Run one server that speaks S3 for the whole session."""
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Give an empty place for objects of each kind."""
+    server = request.getfixturevalue("s3_server") if request.param == "s3" else None
+    return make_place(request.param, tmp_path / "objects", server)
+
+
+@pytest.fixture
+async def storage(place: Place) -> AsyncIterator[Storage]:
+    """Open it; at the end nothing unfinished may be left."""
+    async with place.connect() as storage:
+        yield storage
+    assert place.leftovers() == []

@@ -9,6 +9,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
+from pydantic import SecretStr
 
 from rustforge import errors
 from rustforge.cache import Cache
@@ -95,8 +96,8 @@ def test_settings() -> None:
 def test_settings_are_read_from_these_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each name of the table is the environment variable that is read."""
     monkeypatch.chdir(tmp_path)
-    texts: dict[Any, str] = {bool: "1", int: "7", str: "redis://from-the-environment"}
-    values: dict[Any, Any] = {bool: True, int: 7, str: "redis://from-the-environment"}
+    texts: dict[Any, str] = {bool: "1", int: "7", str: "redis://from-the-environment", SecretStr: "a secret"}
+    values: dict[Any, Any] = {**texts, bool: True, int: 7, SecretStr: SecretStr("a secret")}
     for name, field in Settings.model_fields.items():
         monkeypatch.setenv(name.upper(), texts[field.annotation])
     for name, field in Settings.model_fields.items():
@@ -141,6 +142,7 @@ def test_errors() -> None:
         "RedisReplyError",
         "RustforgeError",
     }
+    elsewhere |= {name for name in errors.__all__ if name.startswith(("Attachment", "Object", "Storage"))}
     assert named | elsewhere == set(errors.__all__)
     assert named & elsewhere == set()
 
@@ -149,6 +151,12 @@ def test_errors_of_jobs() -> None:
     """The page of jobs says what to do about every error that only jobs raise."""
     named = set(re.findall(r"^\| \[`(\w+)`\]", (DOCS / "async/jobs.md").read_text(), re.MULTILINE))
     assert named >= {name for name in errors.__all__ if name.startswith("Job")} | {"DatabaseError"}
+
+
+def test_errors_of_the_storage() -> None:
+    """The page of the storage says what each of its errors means."""
+    named = set(re.findall(r"^\| \[`(\w+)`\]", (DOCS / "features/storage.md").read_text(), re.MULTILINE))
+    assert named == {name for name in errors.__all__ if name.startswith(("Object", "Storage"))}
 
 
 def test_numbers_of_jobs() -> None:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 
 from rustforge.boot import boot
-from rustforge.errors import BootError, DatabaseError, RedisClosedError
+from rustforge.errors import BootError, DatabaseError, RedisClosedError, StorageError
 from rustforge.settings import Settings
 from tests.support.proxy import until
 from tests.support.servers import RedisServer, free_port
@@ -226,3 +227,66 @@ async def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
         await ctx.cache.set("a", "1")
         with pytest.raises(DatabaseError, match=r"is not installed; it comes with: pip install 'rustforge\[sql\]'"):
             _ = ctx.db
+
+
+async def test_the_default_storage_is_there_when_it_is_used(tmp_path: Path) -> None:
+    """Without STORAGE_URL nothing is made before the first object; handlers of jobs find it, too."""
+    async with boot() as ctx:
+        assert ctx.storage is ctx.storage
+        assert not await ctx.storage.exists("a/b")
+        assert not (tmp_path / "storage").exists()
+        await ctx.storage.put("a/b", b"1")
+        assert (tmp_path / "storage" / "a" / "b").read_bytes() == b"1"
+    with pytest.raises(StorageError, match="is closed"):
+        await ctx.storage.get("a/b")
+    async with boot() as ctx:
+        pass
+    with pytest.raises(StorageError, match=r"STORAGE_URL=file:\./storage: the application has ended"):
+        _ = ctx.storage
+
+
+def test_the_default_storage_costs_nothing() -> None:
+    """A program that stores no objects imports nothing for them."""
+    program = (
+        "import asyncio, sys\nfrom rustforge.boot import boot\n"
+        "async def main():\n    async with boot():\n        pass\n"
+        "asyncio.run(main())\nprint(sorted({'obstore', 'itsdangerous', 'botocore', 'rustforge.storage'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+async def test_a_storage_that_was_chosen(tmp_path: Path) -> None:
+    """With STORAGE_URL it is made at the start; SECRET_KEY signs for all processes alike."""
+    settings = Settings(storage_url=f"file:{tmp_path}/files", secret_key=SecretStr("a long secret that is shared"))
+    async with boot(settings) as ctx:
+        assert (tmp_path / "files").is_dir()
+        token = ctx.storage.presign_upload("a", max_size=1).token
+    async with boot(settings.model_copy(update={"storage_url": "memory://"})) as ctx:
+        assert ctx.storage.read_upload_token(token).max_size == 1
+    assert "shared" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        (Settings(storage_url="ftp://host/a"), "STORAGE_URL=ftp://host/a: storage URL has the unknown scheme 'ftp'"),
+        (Settings(storage_url=f"s3://k:{SECRET}@a"), "STORAGE_URL=s3://a: storage URL has no bucket that S3 would take"),
+        (Settings(storage_url="file:/dev/null/a"), "STORAGE_URL=file:/dev/null/a: the folder /dev/null/a cannot be used"),
+        (Settings(storage_url="memory://", secret_key=SecretStr(SECRET)), "SECRET_KEY: the secret for signatures needs"),
+    ],
+)
+async def test_a_storage_that_cannot_be_opened(settings: Settings, line: str) -> None:
+    """The line names the setting and the address without the secret, and says what is wrong."""
+    assert (await fail(settings)).startswith(line)
+
+
+async def test_without_the_extra_of_the_storage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where obstore is missing, the line says what brings it; all else works."""
+    for name in [name for name in sys.modules if name.startswith("rustforge.storage")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "obstore.store", None)
+    async with boot() as ctx:
+        await ctx.cache.set("a", "1")
+        with pytest.raises(StorageError, match=r"obstore is not installed; .*'rustforge\[storage\]'"):
+            _ = ctx.storage

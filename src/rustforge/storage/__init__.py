@@ -8,7 +8,7 @@ try:
 except ModuleNotFoundError as _error:
     if _error.name is None or _error.name.partition(".")[0] not in {"itsdangerous", "obstore"}:
         raise
-    _msg = f"{_error.name} is not installed; it comes with: pip install 'rustforge[storage]'"
+    _msg = f"{_error.name.partition('.')[0]} is not installed; it comes with: pip install 'rustforge[storage]'"
     raise ModuleNotFoundError(_msg, name=_error.name) from _error
 from rustforge.storage.keys import QUARANTINE as QUARANTINE
 from rustforge.storage.keys import check_key as check_key

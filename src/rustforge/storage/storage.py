@@ -13,7 +13,7 @@ from obstore.store import MemoryStore
 
 from rustforge.clock import SYSTEM_CLOCK, milliseconds
 from rustforge.errors import ConfigurationError, InvalidArgumentError, ObjectNotFoundError, StorageError
-from rustforge.storage.keys import QUARANTINE, check_key, check_prefix
+from rustforge.storage.keys import MAX_KEY, QUARANTINE, check_key, check_prefix
 from rustforge.storage.local import LocalBackend
 from rustforge.storage.objects import (
     DEFAULT_TYPE,
@@ -84,9 +84,8 @@ class Storage:
         self._url = StorageUrl.parse(url)
         self._base_url = base_url.rstrip("/")
         self._clock = clock
-        self._secret = secret or None
         self._memory: _Memory | None = None
-        self._signer: Signer | None = None
+        self._signer = None if secret is None else Signer(secret, clock)
         self._s3: S3Signer | None = None
         self._closed = False
         self._backend: Backend = self._place()
@@ -115,6 +114,7 @@ class Storage:
 
         Raises:
             ConfigurationError: The URL is not understood.
+            InvalidArgumentError: The secret is too short.
             StorageError: The folder cannot be used.
 
         Example:
@@ -424,12 +424,11 @@ class Storage:
     def signer(self) -> Signer:
         """What signs and reads tokens, for `files_app`."""
         if self._signer is None:
-            secret = self._secret
-            if secret is None and self._memory is not None:
+            if self._memory is not None:
                 secret = self._memory.secret
-            elif secret is None and isinstance(self._backend, LocalBackend):
+            elif isinstance(self._backend, LocalBackend):
                 secret = self._backend.secret()
-            if secret is None:
+            else:
                 msg = f"{self._url} needs a secret to sign tokens with: set SECRET_KEY, or give secret="
                 raise ConfigurationError(msg)
             self._signer = Signer(secret, self._clock)
@@ -463,6 +462,9 @@ class Storage:
         """Check a key, and give the place of its object."""
         self._check_open()
         check_key(key)
+        if len(key) + len(self._url.prefix) >= MAX_KEY and self._url.prefix:
+            msg = f"with the prefix {self._url.prefix!r} a key may have {MAX_KEY - len(self._url.prefix) - 1} characters"
+            raise InvalidArgumentError(msg)
         return self._backend
 
     def _check_open(self) -> None:
