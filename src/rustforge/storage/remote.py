@@ -192,7 +192,7 @@ class RemoteBackend:
         try:
             yield
         except _SourceError as error:
-            raise error.reason from None
+            raise error.reason from error.reason.__cause__
         except AlreadyExistsError as error:
             raise ObjectExistsError(key) from error
         except PreconditionError:
