@@ -61,7 +61,7 @@ MUTANTS = {
     "a job is taken in twice": ("enqueue", "if call('HEXISTS', jobs, id) == 1 then", "if false then", UNIQUE, "I"),
     "a lease need not be alive": (
         "settle",
-        "if not call('ZSCORE', workers, epoch) then",
+        "if #mine + #mine_grouped == 0 and not call('ZSCORE', workers, epoch) then",
         "if false then",
         UNIQUE,
         "I2",

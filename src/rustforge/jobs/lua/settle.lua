@@ -6,27 +6,7 @@
 -- away, else 1, ms until the next delayed job is due (-1: none), how many ids were fenced, and for each claimed job its
 -- id, body and state.
 local epoch, want = ARGV[1], tonumber(ARGV[2])
-if not call('ZSCORE', workers, epoch) then
-  return { 0 }
-end
 local flight, fenced = base .. 'flight:' .. epoch, 0
-local progress, paused = base .. 'progress', base .. 'paused'
--- In most queues at most times there is none of this, and one look tells.
-local calm = call('EXISTS', state, progress, cancel, paused, delayed, levels.h, levels.l) == 0
-
-local function drop(ids)
-  call('SREM', flight, unpack(ids))
-  call('HDEL', jobs, unpack(ids))
-  if not calm then
-    call('HDEL', state, unpack(ids))
-    call('HDEL', progress, unpack(ids))
-    call('SREM', cancel, unpack(ids))
-    local alone = call('GET', base .. 'suspect:' .. epoch)
-    if alone and call('SISMEMBER', flight, alone) == 0 then
-      call('DEL', base .. 'suspect:' .. epoch)
-    end
-  end
-end
 
 -- Those of the ids between two places of ARGV, a step apart, that this epoch runs.
 local function owned(first, last, step)
@@ -46,27 +26,45 @@ local function owned(first, last, step)
   return mine
 end
 
-local at = 3
-local count = tonumber(ARGV[at])
-local mine = owned(at + 1, at + count, 1)
+local plain, grouped = tonumber(ARGV[3]), tonumber(ARGV[4 + ARGV[3]])
+local at = 5 + plain
+local mine, mine_grouped = owned(4, 3 + plain, 1), owned(at, at + 2 * grouped - 1, 2)
+-- Whoever runs a job has a lease: both are taken away together.
+if #mine + #mine_grouped == 0 and not call('ZSCORE', workers, epoch) then
+  return { 0 }
+end
+
+local progress, paused = base .. 'progress', base .. 'paused'
+-- In most queues at most times there is none of this, and one look tells.
+local calm = call('EXISTS', state, progress, cancel, paused, delayed, levels.h, levels.l) == 0
+
+local function drop(ids)
+  call('SREM', flight, unpack(ids))
+  call('HDEL', jobs, unpack(ids))
+  if not calm then
+    call('HDEL', state, unpack(ids))
+    call('HDEL', progress, unpack(ids))
+    call('SREM', cancel, unpack(ids))
+    local alone = call('GET', base .. 'suspect:' .. epoch)
+    if alone and call('SISMEMBER', flight, alone) == 0 then
+      call('DEL', base .. 'suspect:' .. epoch)
+    end
+  end
+end
+
 if #mine > 0 then
   drop(mine)
 end
-at = at + 1 + count
-
-count = tonumber(ARGV[at])
-mine = owned(at + 1, at + 2 * count, 2)
-if #mine > 0 then
+if #mine_grouped > 0 then
   local groups = {}
-  for index = at + 1, at + 2 * count, 2 do
+  for index = at, at + 2 * grouped - 1, 2 do
     groups[ARGV[index]] = ARGV[index + 1]
   end
-  drop(mine)
-  for _, id in ipairs(mine) do
+  drop(mine_grouped)
+  for _, id in ipairs(mine_grouped) do
     leave_group(id, { g = groups[id] })
   end
 end
-at = at + 1 + 2 * count
 
 local outcomes = {}
 
@@ -122,7 +120,7 @@ function outcomes.park(id, o, name)
   call('SADD', base .. 'parked', name)
 end
 
-for index = at, #ARGV, 4 do
+for index = at + 2 * grouped, #ARGV, 4 do
   local id = ARGV[index + 1]
   if call('GET', base .. 'suspect:' .. epoch) == id then
     call('DEL', base .. 'suspect:' .. epoch)
