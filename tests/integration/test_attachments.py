@@ -451,7 +451,7 @@ async def test_deleting_in_bulk(desk: Desk) -> None:
     for article in doomed:
         await set_cover(desk, article)
     async with desk.db.transaction() as session:
-        people = [Person(), Author()]
+        people = [Person(), Author(), Editor()]
         session.add_all(people)
         avatars = [await desk.at(session).set(one, "avatar", await desk.file("people/avatar")) for one in people]
     async with desk.db.transaction() as session:
@@ -460,6 +460,7 @@ async def test_deleting_in_bulk(desk: Desk) -> None:
         assert isinstance(result, CursorResult)
         assert result.rowcount == 3
         await session.execute(delete(Author))
+        await session.execute(delete(Editor))
     assert await tidy(desk) == {kept.path, avatars[0].path}
 
 
