@@ -9,6 +9,7 @@ import re
 import pytest
 
 from rustforge import cache as cache_module
+from rustforge import http as http_module
 from rustforge import jobs as jobs_module
 from rustforge import redis as redis_module
 from rustforge.boot import BootContext
@@ -151,7 +152,9 @@ def test_every_option_is_shown(method: str) -> None:
     assert [name for name in options if name not in USED] == []
 
 
-@pytest.mark.parametrize("module", [cache_module, jobs_module, redis_module], ids=["cache", "jobs", "redis"])
+@pytest.mark.parametrize(
+    "module", [cache_module, http_module, jobs_module, redis_module], ids=["cache", "http", "jobs", "redis"]
+)
 def test_every_export_is_shown(module: object) -> None:
     """Each name that a module exports is used in an example, or is made by one that is."""
     made = {"CacheStatistics", "CachedFunction", "Connecting", "Lock", "RateLimit", "RedisClient"}
@@ -167,6 +170,7 @@ def test_every_export_is_shown(module: object) -> None:
         "QueueStats",
     }
     made |= {"Every", "Middleware", "WorkerContext", "WorkerStatistics"}
+    made |= {"ProblemDetails", "UploadPart"}
     made |= {"CatchUp", "JobSource", "Outcome", "Priority"}  # what arguments may be
     exported: list[str] = vars(module)["__all__"]
     assert [name for name in exported if name not in USED | made] == []

@@ -118,6 +118,8 @@ def test_a_snippet_that_hangs_is_named(project: Project, monkeypatch: pytest.Mon
         ('```python\n--8<-- "a/hello.py:1:2"\n```', "name a section"),
         ('```python\n--8<-- "docs/index.md"\n```', "show a .py file"),
         ("```text\nhello\n```", "holds nothing but"),
+        ("```http\nGET / HTTP/1.1\n```", "holds nothing but"),
+        ('```http\n--8<-- "a/hello.out"\n```', "show a .http file"),
         ("```\nhello\n```", "nothing can check"),
         ("```rust\nfn main() {}\n```", "nothing can check"),
         ("```console\n$ echo 'open\n```", "unexpected EOF"),

@@ -1,17 +1,21 @@
-"""Say what exceptions of other libraries mean."""
+"""Say what exceptions of the domain mean."""
 
-# --8<-- [start:install]
 from fastapi import FastAPI
 
 from rustforge.http import ApiResponse, AppError, install
 
 
+# --8<-- [start:conflict]
 class Conflict(AppError):
     """Somebody else was faster."""
 
     status = 409
 
 
+# --8<-- [end:conflict]
+
+
+# --8<-- [start:install]
 class OutOfStockError(Exception):  # of your domain, which knows nothing of HTTP
     def __init__(self, left: int) -> None:
         super().__init__(left)
@@ -22,17 +26,15 @@ def out_of_stock(error: OutOfStockError) -> AppError:
     return Conflict(f"Only {error.left} are left.")
 
 
-app = FastAPI(title="Mapped")
+app = FastAPI(title="Orders")
 install(app, mappings={OutOfStockError: out_of_stock}, max_body_bytes=1_000)
-# --8<-- [end:install]
 
 
-# --8<-- [start:raise]
 @app.post("/orders")
-async def order(quantity: int = 1) -> ApiResponse[int]:
+async def place_order(quantity: int) -> ApiResponse[int]:
     if quantity > 3:
         raise OutOfStockError(left=3)
     return ApiResponse.success(quantity)
 
 
-# --8<-- [end:raise]
+# --8<-- [end:install]
