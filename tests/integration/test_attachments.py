@@ -220,9 +220,11 @@ async def test_on_every_storage(place: Place, prefix: str, tmp_path: Path) -> No
     rules = Article.cover.rules
     async with open_desk(f"sqlite:///{tmp_path}/shop.db", prefix, place.url) as desk:
         article = await desk.article()
+        covers: list[Attachment] = []
         for name in ("first.png", "second.png"):
             file = await receive(desk.storage, data.getvalue(), rules, owner="articles", field="cover", name=name)
-            cover = await set_cover(desk, article, file)
+            covers.append(await set_cover(desk, article, file))
+        cover = covers[1]
         lost = await desk.file("articles/gallery")
         assert await sweep(desk.db, desk.storage, clock=ManualClock(SYSTEM_CLOCK.time() + 100_000)) == Swept(2, 0)
         assert await tidy(desk) == {cover.path}

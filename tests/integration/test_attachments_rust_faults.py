@@ -56,10 +56,15 @@ def picture(kind: str, width: int = 8, height: int = 6) -> bytes:
 
 
 async def take(
-    storage: Storage, data: bytes, allowed: Sequence[str] = ("image/*",), name: str | None = None, **rules: Resize
+    storage: Storage,
+    data: bytes,
+    allowed: Sequence[str] = ("image/*",),
+    *,
+    name: str | None = None,
+    resize: Resize | None = None,
 ) -> AttachmentInput:
     """Receive a file for the cover of an article."""
-    chosen = AttachmentRules(allowed=allowed, **rules)
+    chosen = AttachmentRules(allowed=allowed, resize=resize)
     return await receive(storage, data, chosen, owner="articles", field="cover", name=name)
 
 

@@ -6,7 +6,7 @@ import inspect
 import re
 
 from rustforge.attachments import AttachmentRules, Attachments, SweepOrphans, hooks, orphans
-from rustforge.attachments.detect import IMAGES
+from rustforge.attachments.images import IMAGES
 from rustforge.db.tables import attachments
 from tests.site.test_claims import read_page, read_table
 

@@ -37,8 +37,9 @@ async def main() -> None:
         scheduler.cron("30 3 * * *", SweepOrphans(owners=["articles"]))
         # --8<-- [end:schedule]
         path = new_key("articles", "cover", "png")
-        for key in (path, new_key("articles", "cover", "png"), "articles/logo.png"):
-            stored = await ctx.storage.put(key, b"...")
+        stored = await ctx.storage.put(path, b"...")
+        for key in (new_key("articles", "cover", "png"), "articles/logo.png"):
+            await ctx.storage.put(key, b"...")
         async with ctx.db.transaction() as session:
             await session.run_sync(
                 lambda sync: Base.metadata.create_all(sync.connection())

@@ -8,6 +8,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import InstanceState, Mapper
+from sqlalchemy.orm.attributes import instance_state
 
 from rustforge.errors import InvalidArgumentError, InvalidTypeError
 
@@ -178,12 +179,10 @@ def owner_of(instance: object) -> Owner:
 
 def state_of(instance: object) -> InstanceState[Any]:
     """Get what SQLAlchemy knows of an object."""
-    state: InstanceState[Any] | Any = inspect(instance, raiseerr=False)
-    if not isinstance(state, InstanceState):
+    if not isinstance(inspect(instance, raiseerr=False), InstanceState):
         msg = f"an owner must be an object of a mapped class, not {type(instance).__name__}"
         raise InvalidTypeError(msg)
-    known: InstanceState[Any] = state
-    return known
+    return instance_state(instance)
 
 
 def root_of(mapper: Mapper[Any]) -> Mapper[Any]:
