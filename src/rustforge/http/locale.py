@@ -39,7 +39,7 @@ class Catalogues:
 
     Args:
         texts: For each locale, such as `de` or `pt-BR`, a mapping of texts to their translations; or what
-            [`gettext.translation`][] returned.
+            `gettext.translation` returned.
         source: The locale in which the texts are written in the code.
 
     Raises:
