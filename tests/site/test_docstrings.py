@@ -220,7 +220,7 @@ async def test_examples_run(example: Example, monkeypatch: pytest.MonkeyPatch, t
     expected = (Retry,) if code.startswith("raise Retry") else (TimeoutError,) if ENDLESS.search(code) else ()
     async with boot(settings) as ctx:
         await ctx.db.upgrade()
-        names = {**stand_ins(ctx), **vars(importlib.import_module(example.module))}
+        names = {**stand_ins(ctx), **vars(importlib.import_module(example.module)), "__name__": __name__}
         with pytest.raises(expected) if expected else nullcontext():
             async with asyncio.timeout(0.5 if ENDLESS.search(code) else None):
                 assert await run(Example(example.module, example.owner, code), names) == []
