@@ -8,10 +8,12 @@ import re
 
 import pytest
 
+from rustforge import attachments as attachments_module
 from rustforge import cache as cache_module
 from rustforge import http as http_module
 from rustforge import jobs as jobs_module
 from rustforge import redis as redis_module
+from rustforge.attachments import Attachments
 from rustforge.boot import BootContext
 from rustforge.cache import Cache, CachedFunction, CacheStatistics, Lock, NearCache, RateLimit
 from rustforge.db import Database
@@ -118,7 +120,18 @@ def read_names() -> set[str]:
 
 USED = read_names()
 OWNERS = [
-    *(BootContext, Cache, CacheStatistics, CachedFunction, Lock, NearCache, RateLimit, RedisClient, RedisUrl),
+    *(
+        Attachments,
+        BootContext,
+        Cache,
+        CacheStatistics,
+        CachedFunction,
+        Lock,
+        NearCache,
+        RateLimit,
+        RedisClient,
+        RedisUrl,
+    ),
     *(Database, Entry, FailedJobs, FakeQueue, Job, JobBuffer, JobContext, JobMetrics, JobRegistry, JobView),
     *(OutboxFlusher, Queue, QueueStats, Scheduler, TimeTraveler, Worker, WorkerStatistics),
 ]
@@ -153,7 +166,9 @@ def test_every_option_is_shown(method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", [cache_module, http_module, jobs_module, redis_module], ids=["cache", "http", "jobs", "redis"]
+    "module",
+    [attachments_module, cache_module, http_module, jobs_module, redis_module],
+    ids=["attachments", "cache", "http", "jobs", "redis"],
 )
 def test_every_export_is_shown(module: object) -> None:
     """Each name that a module exports is used in an example, or is made by one that is."""
@@ -171,6 +186,7 @@ def test_every_export_is_shown(module: object) -> None:
     }
     made |= {"Every", "Middleware", "WorkerContext", "WorkerStatistics"}
     made |= {"ProblemDetails", "UploadPart"}
+    made |= {"Attachment", "ManySlot", "PurgeObject", "SingleSlot", "Swept"}
     made |= {"CatchUp", "JobSource", "Outcome", "Priority"}  # what arguments may be
     exported: list[str] = vars(module)["__all__"]
     assert [name for name in exported if name not in USED | made] == []
