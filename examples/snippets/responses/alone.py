@@ -11,7 +11,7 @@ from rustforge.http import install
 logging.getLogger("rustforge.http").addHandler(logging.NullHandler())
 
 
-# --8<-- [start:ask]
+# --8<-- [start:app]
 def make_app() -> FastAPI:
     app = FastAPI()
 
@@ -24,24 +24,25 @@ def make_app() -> FastAPI:
     return app
 
 
+# --8<-- [end:app]
+
+
 async def main() -> None:
-    alone, with_install = make_app(), make_app()
-    install(with_install)
-    for path in [
+    without, installed = make_app(), make_app()
+    install(installed)
+    for path in (
         "/things",
         "/items?limit=ten",
         "/items?limit=200",
         "/items?limit=0",
-    ]:
-        print(path)
-        for app in (alone, with_install):
+    ):
+        print(f"GET {path}")
+        for name, app in {"without": without, "with": installed}.items():
             transport = ASGITransport(app, raise_app_exceptions=False)
-            async with AsyncClient(
-                transport=transport, base_url="http://app"
-            ) as client:
+            client = AsyncClient(transport=transport, base_url="http://app")
+            async with client:
                 response = await client.get(path)
-            print(f"    {response.status_code} {response.text}")
+            print(f"  {name:>7}: {response.status_code} {response.text}")
 
 
 asyncio.run(main())
-# --8<-- [end:ask]

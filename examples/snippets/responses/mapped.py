@@ -16,7 +16,7 @@ class Conflict(AppError):
 
 
 # --8<-- [start:install]
-class OutOfStockError(Exception):  # of your domain, which knows nothing of HTTP
+class OutOfStockError(Exception):  # knows nothing of HTTP
     def __init__(self, left: int) -> None:
         super().__init__(left)
         self.left = left
