@@ -98,7 +98,7 @@ async def test_sources(storage: Storage, source: str) -> None:
 async def test_a_file_on_disk(storage: Storage, tmp_path: Path) -> None:
     """An open file is read from where it stands."""
     (tmp_path / "file").write_bytes(b"head" + random_bytes(3_000_000))
-    with (tmp_path / "file").open("rb") as file:  # noqa: ASYNC230 - as applications do
+    with (tmp_path / "file").open("rb") as file:
         file.seek(4)
         await storage.put(KEY, file)
     assert await storage.get(KEY) == random_bytes(3_000_000)
@@ -144,7 +144,8 @@ async def test_a_source_that_fails(storage: Storage, place: Place, size: int, er
     async def failing() -> AsyncIterator[bytes]:
         async for piece in slowly(random_bytes(size)):
             yield piece
-        raise error("mine")
+        text = "mine"
+        raise error(text)
 
     for key in (KEY, "articles/cover/new.png"):
         with pytest.raises(error, match="mine"):
@@ -395,7 +396,20 @@ async def test_list_many(storage: Storage) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        *("", " ", "plain", " spaces around ", "100%", "%41", "a=b; c", "Übergröße", "日本語", "🦀", '"quoted"', "a\\b"),
+        *(
+            "",
+            " ",
+            "plain",
+            " spaces around ",
+            "100%",
+            "%41",
+            "a=b; c",
+            "Übergröße",
+            "日本語",
+            "🦀",
+            '"quoted"',
+            "a\\b",
+        ),
         *("line\r\nX-Amz-Meta-Other: 1", "\0\x7f", "\N{ZERO WIDTH SPACE}"),
     ],
 )
@@ -430,7 +444,8 @@ async def test_what_cannot_be_stored(storage: Storage, wrong: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["", "/", "/a", "a/", "a//b", "..", "../a", "a/../b", ".hidden", "a\\b", "a%2fb", "a\0", "ü", "con", "a" * 201]
+    "key",
+    ["", "/", "/a", "a/", "a//b", "..", "../a", "a/../b", ".hidden", "a\\b", "a%2fb", "a\0", "ü", "con", "a" * 201],
 )
 async def test_keys_that_are_refused(storage: Storage, key: str) -> None:
     """No method lets such a key through to the place."""

@@ -151,7 +151,10 @@ async def test_an_outage_that_passes(s3_server: S3Server) -> None:
 async def test_an_answer_that_breaks_off(s3_server: S3Server) -> None:
     """The rest of the object is asked for again; who reads gets each byte once."""
     data = random.Random(0).randbytes(LARGE)
-    async with Proxy(s3_server.port) as proxy, Storage.connect(s3_server.url(s3_server.bucket(), proxy.port)) as storage:
+    async with (
+        Proxy(s3_server.port) as proxy,
+        Storage.connect(s3_server.url(s3_server.bucket(), proxy.port)) as storage,
+    ):
         await storage.put("a/b", data)
         for read_all in (storage.get, lambda key: read(storage.stream(key))):
             await proxy.cut()
@@ -168,17 +171,15 @@ async def test_an_outage_in_the_middle_of_an_answer(s3_server: S3Server) -> None
             await proxy.cut()
             proxy.default = Plan(cut_down=0)
             proxy.plans.append(Plan(cut_down=5_000_000))
-            got = 0
             with pytest.raises(StorageUnavailableError):
-                async for piece in storage.stream("a/b"):
-                    got += len(piece)
-            assert got < LARGE
+                await read(storage.stream("a/b"))
 
 
 async def test_an_outage_in_the_middle_of_a_put(s3_server: S3Server) -> None:
     """The object that was there stays; the next put goes well."""
     async with Proxy(s3_server.port) as proxy:
-        async with Storage.connect(s3_server.url(s3_server.bucket(), proxy.port, "&timeout=1")) as storage:
+        url = s3_server.url(s3_server.bucket(), proxy.port, "&timeout=1")
+        async with Storage.connect(url) as storage:
             await storage.put("a/b", b"before")
 
             async def pieces() -> AsyncIterator[bytes]:
@@ -199,7 +200,10 @@ async def test_an_outage_in_the_middle_of_a_put(s3_server: S3Server) -> None:
 async def test_memory_stays_bounded(s3_server: S3Server) -> None:
     """A source is not read further ahead of S3 than a few parts."""
     sent, ahead = 0, 0
-    async with Proxy(s3_server.port) as proxy, Storage.connect(s3_server.url(s3_server.bucket(), proxy.port)) as storage:
+    async with (
+        Proxy(s3_server.port) as proxy,
+        Storage.connect(s3_server.url(s3_server.bucket(), proxy.port)) as storage,
+    ):
 
         async def pieces() -> AsyncIterator[bytes]:
             nonlocal sent, ahead
@@ -226,7 +230,8 @@ async def test_a_put_that_is_cancelled_in_an_outage(s3_server: S3Server) -> None
             yield bytes(1_000_000)
 
     async with Proxy(s3_server.port) as proxy:
-        async with Storage.connect(s3_server.url(s3_server.bucket(), proxy.port)) as storage:
+        url = s3_server.url(s3_server.bucket(), proxy.port)
+        async with Storage.connect(url) as storage:
             task = asyncio.create_task(storage.put("a/b", pieces()))
             await reached.wait()
             task.cancel()

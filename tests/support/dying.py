@@ -58,7 +58,8 @@ async def put(url: str, *, overwrite: bool, wait: bool = False) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield AFTER[:1_500_000]
         if wait:
-            print("waiting", flush=True)
+            sys.stdout.write("waiting\n")
+            sys.stdout.flush()
             await asyncio.Event().wait()
         yield AFTER[1_500_000:]
 
@@ -91,7 +92,8 @@ def sweep(url: str, *, overwrite: bool) -> None:
                     os._exit(0)
                 died = os.waitpid(child, 0)[1] == signal.SIGKILL
                 left = asyncio.run(look(url))
-                print(json.dumps({"point": f"{when} {name} {number}", "died": died, **left}), flush=True)
+                sys.stdout.write(json.dumps({"point": f"{when} {name} {number}", "died": died, **left}) + "\n")
+                sys.stdout.flush()
                 if not died:
                     break
 

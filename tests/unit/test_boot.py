@@ -250,7 +250,8 @@ def test_the_default_storage_costs_nothing() -> None:
     program = (
         "import asyncio, sys\nfrom rustforge.boot import boot\n"
         "async def main():\n    async with boot():\n        pass\n"
-        "asyncio.run(main())\nprint(sorted({'obstore', 'itsdangerous', 'botocore', 'rustforge.storage'} & set(sys.modules)))"
+        "asyncio.run(main())\n"
+        "print(sorted({'obstore', 'itsdangerous', 'botocore', 'rustforge.storage'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
@@ -271,9 +272,18 @@ async def test_a_storage_that_was_chosen(tmp_path: Path) -> None:
     ("settings", "line"),
     [
         (Settings(storage_url="ftp://host/a"), "STORAGE_URL=ftp://host/a: storage URL has the unknown scheme 'ftp'"),
-        (Settings(storage_url=f"s3://k:{SECRET}@a"), "STORAGE_URL=s3://a: storage URL has no bucket that S3 would take"),
-        (Settings(storage_url="file:/dev/null/a"), "STORAGE_URL=file:/dev/null/a: the folder /dev/null/a cannot be used"),
-        (Settings(storage_url="memory://", secret_key=SecretStr(SECRET)), "SECRET_KEY: the secret for signatures needs"),
+        (
+            Settings(storage_url=f"s3://k:{SECRET}@a"),
+            "STORAGE_URL=s3://a: storage URL has no bucket that S3 would take",
+        ),
+        (
+            Settings(storage_url="file:/dev/null/a"),
+            "STORAGE_URL=file:/dev/null/a: the folder /dev/null/a cannot be used",
+        ),
+        (
+            Settings(storage_url="memory://", secret_key=SecretStr(SECRET)),
+            "SECRET_KEY: the secret for signatures needs",
+        ),
     ],
 )
 async def test_a_storage_that_cannot_be_opened(settings: Settings, line: str) -> None:

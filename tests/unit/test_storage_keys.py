@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import PurePosixPath, PureWindowsPath
 from urllib.parse import quote, unquote, urlsplit
 
@@ -23,7 +24,7 @@ from rustforge.storage.signing import Signer
 
 SECRET = "s3cr3t" * 4
 KEYS = st.from_regex(r"[A-Za-z0-9_-]{1,20}(/[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}){0,4}", fullmatch=True)
-NASTY = st.text(st.sampled_from([*"abcCON019._-/\\%~:*?\"<>|#&+ \0\n\r\x7fü\u202e\ud800"]), max_size=40)
+NASTY = st.text(st.sampled_from([*'abcCON019._-/\\%~:*?"<>|#&+ \0\n\r\x7fü\u202e\ud800']), max_size=40)
 
 
 def is_key(text: str) -> bool:
@@ -31,9 +32,10 @@ def is_key(text: str) -> bool:
     try:
         return check_key(text) == text
     except InvalidArgumentError as error:
-        assert "\n" not in str(error)
-        assert str(error).isascii()
-        return False
+        told = str(error)
+    assert told.isascii()
+    assert told.isprintable()
+    return False
 
 
 # Keys
@@ -104,16 +106,16 @@ def test_new_keys(owner: str, field: str, extension: str) -> None:
 @given(st.tuples(NASTY, NASTY, NASTY))
 def test_new_keys_let_nothing_through(parts: tuple[str, str, str]) -> None:
     """Whatever the parts are, the result is a key or an error."""
-    try:
+    with suppress(InvalidArgumentError):
         assert is_key(new_key(*parts))
-    except InvalidArgumentError:
-        pass
 
 
 # What is stored with objects
 
 
-@given(st.text() | NASTY, st.booleans(), st.sampled_from(["image/png", "text/html", "image/svg+xml", "application/pdf"]))
+@given(
+    st.text() | NASTY, st.booleans(), st.sampled_from(["image/png", "text/html", "image/svg+xml", "application/pdf"])
+)
 @example('a"; filename="b.html', False, "image/png")
 @example("../../etc/passwd", False, "image/png")
 @example("a\r\nSet-Cookie: b=c", False, "image/png")
@@ -136,7 +138,10 @@ def test_dispositions(filename: str, inline: bool, content_type: str) -> None:
     [
         (None, "attachment"),
         ("Report 7.pdf", 'attachment; filename="Report 7.pdf"'),
-        ("Bericht über Öl.pdf", "attachment; filename=\"Bericht _ber _l.pdf\"; filename*=UTF-8''Bericht%20%C3%BCber%20%C3%96l.pdf"),
+        (
+            "Bericht über Öl.pdf",
+            "attachment; filename=\"Bericht _ber _l.pdf\"; filename*=UTF-8''Bericht%20%C3%BCber%20%C3%96l.pdf",
+        ),
         ("C:\\temp\\a.png", 'attachment; filename="a.png"'),
         ("/etc/passwd", 'attachment; filename="passwd"'),
         ("", 'attachment; filename="file"'),
@@ -178,7 +183,10 @@ def test_metadata(metadata: dict[str, str]) -> None:
         (
             "s3://k:s%2Ft@shop?endpoint=https://s3.example.com:9000&style=virtual&timeout=2.5",
             StorageUrl(
-                *("s3", "shop", "", "https://s3.example.com:9000", "", True), access_key="k", secret_key="s/t", timeout=2.5
+                *("s3", "shop", "", "https://s3.example.com:9000", "", True),
+                access_key="k",
+                secret_key="s/t",
+                timeout=2.5,
             ),
         ),
         ("minio://host:9000/shop/a", StorageUrl("s3", "shop", "a", "http://host:9000", "us-east-1")),
@@ -246,10 +254,8 @@ def test_a_url_hides_its_credentials() -> None:
 def test_any_text_is_a_url_or_an_error(text: str) -> None:
     """Nothing else comes out of reading one."""
     for url in (text, f"s3://{text}", f"file:{text}", f"r2://{text}", f"minio://{text}", f"memory://{text}"):
-        try:
+        with suppress(ConfigurationError):
             StorageUrl.parse(url)
-        except ConfigurationError:
-            pass
 
 
 # Signatures

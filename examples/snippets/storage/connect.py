@@ -8,7 +8,9 @@ from rustforge.storage import Storage
 
 async def main() -> None:
     async with Storage.connect("file:./storage") as storage:
-        await storage.put("greetings/hello.txt", b"hello", content_type="text/plain")
+        await storage.put(
+            "greetings/hello.txt", b"hello", content_type="text/plain"
+        )
         print(await storage.get("greetings/hello.txt"))
 
 

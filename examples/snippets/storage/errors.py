@@ -1,6 +1,7 @@
 """Tell apart what went wrong."""
 
 import asyncio
+from contextlib import suppress
 
 # --8<-- [start:errors]
 from rustforge.errors import ObjectNotFoundError, StorageUnavailableError
@@ -25,10 +26,8 @@ async def main() -> None:
         assert await read(storage, "none") is None
     nobody = "minio://key:secret@127.0.0.1:9/files?timeout=1"
     async with Storage.connect(nobody) as storage:
-        try:
+        with suppress(StorageUnavailableError):
             await read(storage, "none")
-        except StorageUnavailableError:
-            pass
 
 
 asyncio.run(main())

@@ -15,7 +15,9 @@ from rustforge.storage import Storage, new_key
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     async with boot() as ctx:
-        await ctx.storage.put("reports/7.txt", b"The report.", filename="Report.txt")
+        await ctx.storage.put(
+            "reports/7.txt", b"The report.", filename="Report.txt"
+        )
         app.state.storage = ctx.storage
         yield
 

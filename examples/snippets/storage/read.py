@@ -14,7 +14,9 @@ async def main() -> None:
             total += len(piece)
         print(total)
 
-        pieces = storage.stream("videos/7.mp4", start=100, end=104, etag=stored.etag)
+        pieces = storage.stream(
+            "videos/7.mp4", start=100, end=104, etag=stored.etag
+        )
         print(b"".join([piece async for piece in pieces]))
         # --8<-- [end:read]
 

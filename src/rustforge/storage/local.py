@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import secrets
@@ -158,6 +159,13 @@ class LocalBackend:
         finally:
             os.close(folder)
 
+    @contextlib.contextmanager
+    def alone(self) -> Generator[int]:
+        """Open the folder of drafts; nobody else, in whatever process, names or removes an object meanwhile."""
+        with self.inside(_DRAFTS, make=True) as drafts:
+            fcntl.flock(drafts, fcntl.LOCK_EX)
+            yield drafts
+
     def forget(self, key: str, version: str) -> None:
         """Remove the description of a version that is gone."""
         *folders, name = key.split("/")
@@ -214,7 +222,7 @@ class LocalBackend:
     def _delete_one(self, key: str) -> None:
         *folders, name = key.split("/")
         try:
-            with self.inside(folders) as folder:
+            with self.inside(folders) as folder, self.alone():
                 facts = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 if not stat.S_ISREG(facts.st_mode):
                     return
@@ -312,7 +320,7 @@ class _Draft:
                 os.fsync(about)
         before: str | None = None
         try:
-            with self._backend.inside(folders, make=True) as folder, self._backend.inside(_DRAFTS) as drafts:
+            with self._backend.inside(folders, make=True) as folder, self._backend.alone() as drafts:
                 with contextlib.suppress(FileNotFoundError):
                     before = _version(os.stat(name, dir_fd=folder, follow_symlinks=False))
                 if self._cancelled:

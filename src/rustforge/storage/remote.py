@@ -49,6 +49,8 @@ _ABORT_SECONDS = 10.0
 _TYPE = "Content-Type"
 _DISPOSITION = "Content-Disposition"
 _HEADERS = frozenset({_TYPE, _DISPOSITION, "Cache-Control", "Content-Encoding", "Content-Language", "Storage-Class"})
+_BEHIND = re.compile(r"status code: 416|range starting at")
+_REFUSED = re.compile(r"status code: 40[13]")
 _STATUS = re.compile(r"status code: (\d{3}[ A-Za-z]*)")
 
 
@@ -130,12 +132,13 @@ class RemoteBackend:
         if end is not None and end <= start:
             await self.head(key)
             return
-        try:
-            result = await self._request(key, options)
-        except StorageUnavailableError:
-            if "range" in options and (await self.head(key)).size <= start:
-                return  # a range behind the end is refused
-            raise
+        with self._errors(key):
+            try:
+                result = await obstore.get_async(self.store, key, options=options)
+            except BaseError as error:
+                if "range" in options and _BEHIND.search(str(error)):
+                    return
+                raise
         pieces = aiter(result.stream(min_chunk_size=_PIECE))
         while True:
             with self._errors(key):
@@ -143,7 +146,8 @@ class RemoteBackend:
                     piece = await anext(pieces)
                 except StopAsyncIteration:
                     return
-            yield bytes(piece)
+            for begin in range(0, len(piece), _PIECE):  # memory gives all at once
+                yield bytes(piece[begin : begin + _PIECE])
 
     async def get(self, key: str) -> bytes:
         """Receive all bytes."""
@@ -154,8 +158,17 @@ class RemoteBackend:
     async def delete(self, keys: Sequence[str]) -> None:
         """Remove up to 1,000 objects with a request."""
         for start in range(0, len(keys), _BATCH):
-            with self._errors(keys[start], writing=True), contextlib.suppress(FileNotFoundError):
-                await obstore.delete_async(self.store, list(keys[start : start + _BATCH]))
+            batch = list(keys[start : start + _BATCH])
+            with self._errors(batch[0], writing=True):
+                await self._delete(batch)
+
+    async def _delete(self, keys: list[str], tries: int = 3) -> None:
+        try:
+            await obstore.delete_async(self.store, keys)
+        except BaseError as error:
+            if tries == 1 or "kind: Interrupted" not in str(error):
+                raise
+            await self._delete(keys, tries - 1)  # the store sends no POST again whose connection was lost
 
     async def copy(self, source: str, target: str) -> None:
         """Let the store copy, which it does with headers and metadata."""
@@ -189,6 +202,7 @@ class RemoteBackend:
     @contextlib.contextmanager
     def _errors(self, key: str, *, writing: bool = False) -> Generator[None]:
         """Raise our errors in place of the store's, whose texts are long and name addresses."""
+        refused = f"{self._place} refused access: check the credentials, and what they permit"
         try:
             yield
         except _SourceError as error:
@@ -198,8 +212,7 @@ class RemoteBackend:
         except PreconditionError:
             raise ObjectNotFoundError(key) from None  # of that version
         except (PermissionDeniedError, UnauthenticatedError) as error:
-            msg = f"{self._place} refused access: check the credentials, and what they permit"
-            raise StorageUnavailableError(msg) from error
+            raise StorageUnavailableError(refused) from error
         except (BaseError, FileNotFoundError) as error:
             text = str(error)
             if "NoSuchBucket" in text or (writing and isinstance(error, FileNotFoundError)):
@@ -207,6 +220,8 @@ class RemoteBackend:
                 raise StorageError(msg) from error
             if isinstance(error, FileNotFoundError):
                 raise ObjectNotFoundError(key) from None
+            if _REFUSED.search(text):  # of a list
+                raise StorageUnavailableError(refused) from error
             msg = f"{self._place} cannot be used: {_reason(text)}"
             raise StorageUnavailableError(msg) from error
 
@@ -229,6 +244,7 @@ class _Parts:
         self._check = check
         self._waiting: asyncio.Future[bytes] | None = None
         self._cancelled = False
+        self._failure: _SourceError | None = None
         self.size = 0
 
     async def through(self, put: Awaitable[T]) -> T:
@@ -245,6 +261,10 @@ class _Parts:
                 work.cancel()
             elif not work.cancelled():
                 work.exception()
+            raise
+        except BaseError:
+            if self._failure is not None:  # and then the store could not give up the parts
+                raise self._failure from None
             raise
 
     def __aiter__(self) -> _Parts:
@@ -269,10 +289,12 @@ class _Parts:
                 try:
                     await self._check()
                 except Exception as error:
-                    raise _SourceError(error) from error
+                    self._failure = _SourceError(error)
+                    raise self._failure from error
             raise
         except (Exception, asyncio.CancelledError) as error:
-            raise _SourceError(error) from error
+            self._failure = _SourceError(error)
+            raise self._failure from error
 
 
 def _bare(etag: str | None) -> str:

@@ -159,7 +159,7 @@ class Storage:
             progress: Called with the number of bytes taken so far, after each piece; may be a coroutine function.
 
         Returns:
-            The stored object.
+            The stored object; its time is by this machine's clock.
 
         Raises:
             InvalidArgumentError: The key, the content type or the metadata cannot be used.
@@ -274,7 +274,10 @@ class Storage:
             StorageUnavailableError: The storage does not serve.
         """
         self._of(target)
-        await self._of(source).copy(source, target)
+        if source == target:
+            await self.head(source)  # S3 refuses what would change nothing
+        else:
+            await self._of(source).copy(source, target)
 
     async def move(self, source: str, target: str) -> None:
         """Copy an object, then remove the first; whoever is interrupted between has both.
@@ -463,7 +466,9 @@ class Storage:
         self._check_open()
         check_key(key)
         if len(key) + len(self._url.prefix) >= MAX_KEY and self._url.prefix:
-            msg = f"with the prefix {self._url.prefix!r} a key may have {MAX_KEY - len(self._url.prefix) - 1} characters"
+            msg = (
+                f"with the prefix {self._url.prefix!r} a key may have {MAX_KEY - len(self._url.prefix) - 1} characters"
+            )
             raise InvalidArgumentError(msg)
         return self._backend
 
