@@ -20,7 +20,7 @@ from rustforge.http import (
 )
 
 app = FastAPI(title="Conformance")
-install(app, max_body_bytes=100_000, catalogues={"de": {"The request is not valid.": "Die Anfrage ist ungültig."}})
+install(app, max_body_bytes=100_000, catalogues={"de": {"The request is not valid.": "Ungültige Anfrage."}})
 
 
 class Conflict(AppError):  # noqa: N818 - as ours are named
@@ -32,7 +32,7 @@ class Conflict(AppError):  # noqa: N818 - as ours are named
 class Line(BaseModel):
     """A line of an order."""
 
-    sku: str = Field(pattern="^[A-Z0-9]{1,8}$")
+    code: str = Field(pattern="^[A-Z0-9]{1,8}$")
     quantity: int = Field(ge=1, le=1000)
 
 

@@ -173,9 +173,9 @@ class Person(BaseModel):
 
     name: str = Field(min_length=3)
     age: int = 0
-    nick: str = "ada"
+    title: str = "ada"
 
-    @field_validator("nick")
+    @field_validator("title")
     @classmethod
     def no_spaces(cls, value: str) -> str:
         """Refuse spaces, and an empty name without a word."""
@@ -196,18 +196,18 @@ def messages(**given: Any) -> list[str]:
 
 def test_validation() -> None:
     """Pydantic's errors are translated by their type, those of own validators by their text."""
-    assert messages(name="a", nick="a b", age="x") == [
+    assert messages(name="a", title="a b", age="x") == [
         "String should have at least 3 characters",
         "Input should be a valid integer, unable to parse string as an integer",
         "no spaces",
     ]
     with use_locale("de", CATALOGUES):
-        assert messages(name="a", nick="a b", age="x") == [
+        assert messages(name="a", title="a b", age="x") == [
             "Mindestens 3 Zeichen",
             "Input should be a valid integer, unable to parse string as an integer",
             "keine Leerzeichen",
         ]
-        assert messages(name="abc", nick="") == ["Value error, "]
+        assert messages(name="abc", title="") == ["Value error, "]
 
 
 @pytest.mark.parametrize(

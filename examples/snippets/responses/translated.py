@@ -10,7 +10,7 @@ catalogues = Catalogues(
     {
         "de": {
             "Article {slug} not found": "Den Artikel {slug} gibt es nicht",
-            "The request is not valid.": "Die Anfrage ist ungültig.",
+            "The request is not valid.": "Ungültige Anfrage.",
             "string_too_short": "Mindestens {min_length} Zeichen",
         }
     }

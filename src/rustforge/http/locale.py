@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from rustforge.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     from starlette.datastructures import MutableHeaders
 
@@ -200,7 +200,7 @@ def get_locale() -> str | None:
 
 
 @contextmanager
-def use_locale(locale: str, catalogues: Catalogues | None = None) -> Iterator[None]:
+def use_locale(locale: str, catalogues: Catalogues | None = None) -> Generator[None]:
     """Translate into another language than the request's, or outside of a request.
 
     Args:
