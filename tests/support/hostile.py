@@ -63,7 +63,9 @@ def gif_of_frames(width: int, height: int, frames: int, *, last: tuple[int, int]
     pixel = b"\x02\x02\x44\x01\x00"
     small = struct.pack("<BHHHHB", 0x2C, 0, 0, 1, 1, 0) + pixel
     end = struct.pack("<BHHHHB", 0x2C, 0, 0, *last, 0) + pixel
-    return picture("GIF", (width, height), "1")[:-1] + small * (frames - 2) + end + b";"
+    out = io.BytesIO()
+    Image.new("1", (width, height)).save(out, "GIF")
+    return out.getvalue()[:-1] + small * (frames - 2) + end + b";"
 
 
 def jpeg_of_scans(scans: int) -> bytes:

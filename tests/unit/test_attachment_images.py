@@ -190,6 +190,17 @@ def test_animations_stay_animations(kind: str) -> None:
     assert getattr(opened(written(data, resize=Resize(format="jpeg"))), "n_frames", 1) == 1
 
 
+def test_a_second_picture_in_a_jpeg_is_no_frame() -> None:
+    """Phones put more than one into a file, of which only the first is meant to be seen."""
+    out = io.BytesIO()
+    second = Image.new("RGB", (40, 30), "black")
+    Image.new("RGB", (40, 30), "red").save(out, "MPO", save_all=True, append_images=[second])
+    for target in FORMATS:
+        image = opened(written(out.getvalue(), resize=Resize(format=target)))
+        assert getattr(image, "n_frames", 1) == 1
+        assert difference(image, Image.new("RGB", (40, 30), "red")) < 3
+
+
 @pytest.mark.parametrize("size", [(14_000, 14_000), (12_000, 12_000), (5001, 5000), (100_000, 300)])
 def test_a_bomb_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
     """A few kilobytes that say they are a huge picture are refused by their header, and without a warning."""

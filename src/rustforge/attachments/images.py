@@ -179,7 +179,7 @@ def _frames(
         if pixels > max_pixels or len(frames) == _MAX_FRAMES:
             raise _too_many(max_pixels)
         if not frames:
-            animated = target in _ANIMATED and bool(getattr(image, "is_animated", False))
+            animated = {image.format, target} <= _ANIMATED and bool(getattr(image, "is_animated", False))
         frames.append(_prepared(image.copy() if animated else image, target, resize, alone=not animated))
         durations.append(int(image.info.get("duration") or 0))
         if not animated:

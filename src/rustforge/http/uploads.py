@@ -8,13 +8,18 @@ from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from python_multipart import MultipartParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
 from starlette.exceptions import HTTPException
 
 from rustforge.clock import milliseconds
 from rustforge.names import clean_name
+
+try:
+    from python_multipart import MultipartParser
+    from python_multipart.exceptions import FormParserError
+    from python_multipart.multipart import parse_options_header
+except ModuleNotFoundError as _error:
+    _msg = "python-multipart is not installed; it comes with: pip install 'rustforge[http]'"
+    raise ModuleNotFoundError(_msg, name=_error.name) from _error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
