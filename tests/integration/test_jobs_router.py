@@ -15,7 +15,7 @@ from httpx2 import ASGITransport, AsyncClient
 from pydantic import BaseModel
 
 from rustforge.errors import ConfigurationError
-from rustforge.http import ApiResponse, ErrorResponse, jobs_router
+from rustforge.http import ApiResponse, ErrorResponse, install, jobs_router
 from rustforge.jobs import Job, JobContext
 from rustforge.jobs.envelope import Envelope
 from rustforge.jobs.failed import FailedJobs
@@ -94,10 +94,12 @@ async def client_of(app: FastAPI, **headers: str) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-@pytest.fixture
-async def app(ctx: BootContext) -> FastAPI:
-    """Make the application, whose context is there later."""
+@pytest.fixture(params=["alone", "installed"])
+async def app(ctx: BootContext, request: pytest.FixtureRequest) -> FastAPI:
+    """Make the application, whose context is there later; its errors are the router's own, then those of `install`."""
     application = FastAPI()
+    if request.param == "installed":
+        install(application)
     router = jobs_router(lambda: application.state.ctx, authorize=require_admin, queues=["mail"])
     application.include_router(router, prefix="/admin")
     application.state.ctx = ctx

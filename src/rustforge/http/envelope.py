@@ -84,7 +84,7 @@ def write_error(error: AppError, scope: Scope, *, debug: bool = False) -> Respon
     hidden = error.status == Internal.status and not debug
     message = title if hidden or error.message == title_of(error.status) else error.message
     body: dict[str, Any] = {"message": _shorten(message), "error_code": error.error_code}
-    if error.errors is not None:
+    if error.errors:
         body["errors"] = error.errors
     media_type = _PROBLEM if _wants_problem(scope) else _JSON
     if media_type is _PROBLEM:
@@ -93,7 +93,7 @@ def write_error(error: AppError, scope: Scope, *, debug: bool = False) -> Respon
             "title": title,
             "status": error.status,
             "detail": body.pop("message"),
-            "instance": quote(scope["path"]),
+            "instance": quote(scope["path"], errors="replace"),
             **body,
         }
         if KEY in scope:
@@ -115,8 +115,8 @@ def log_failure(text: str, exception: BaseException, scope: Scope) -> None:
     request_id = scope.get(KEY)
     _logger.error(
         "%s %s %s [request %s]",
-        scope["method"],
-        quote(scope["path"]),
+        scope.get("method", "WEBSOCKET"),
+        quote(scope["path"], errors="replace"),
         text,
         request_id,
         exc_info=exception,

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, cast
 from fastapi import FastAPI
 from fastapi.exception_handlers import http_exception_handler, request_validation_exception_handler
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 
 from rustforge.errors import ConfigurationError
+from rustforge.http.handling import ErrorHandling
 from rustforge.http.locale import Catalogues
 from rustforge.http.mapping import ErrorMapping
-from rustforge.http.middleware import ErrorHandling, ErrorMiddleware
+from rustforge.http.middleware import BreakWatch, ErrorMiddleware
 from rustforge.http.openapi import install_openapi
 
 if TYPE_CHECKING:
@@ -103,15 +106,22 @@ def _fit(app: Starlette, handling: ErrorHandling, max_body_bytes: int | None = N
                 _fit(mounted, handling)
                 if isinstance(mounted, FastAPI):
                     install_openapi(mounted, limited=max_body_bytes is not None)
+        if any(_is_a(one, BaseHTTPMiddleware) for one in app.user_middleware):
+            app.user_middleware.append(Middleware(BreakWatch))
         stack = build()
         if isinstance(stack, ServerErrorMiddleware) and stack.handler is None:
             stack = stack.app  # ours does what it does
         if max_body_bytes is not None:
             stack = _limit(stack, max_body_bytes)
-        cors = [one for one in app.user_middleware if isinstance(one.cls, type) and issubclass(one.cls, CORSMiddleware)]
+        cors = [one for one in app.user_middleware if _is_a(one, CORSMiddleware)]
         return ErrorMiddleware(stack, handling, cors)
 
     app.build_middleware_stack = build_with_errors  # type: ignore[method-assign]
+
+
+def _is_a(middleware: Middleware, kind: type) -> bool:
+    given: object = middleware.cls
+    return isinstance(given, type) and issubclass(given, kind)
 
 
 def _limit(app: ASGIApp, max_body_bytes: int) -> ASGIApp:
@@ -127,6 +137,7 @@ def _mounted(routes: Iterable[BaseRoute]) -> Iterator[Starlette]:
         while app is not None and not isinstance(app, Starlette):
             app = getattr(app, "app", None)
         if app is None:
-            yield from _mounted(getattr(route, "routes", None) or ())
+            router = getattr(route, "original_router", route)  # what FastAPI makes of a router that is included
+            yield from _mounted(getattr(router, "routes", None) or ())
         else:
             yield app

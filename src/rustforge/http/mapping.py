@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import sys
+from http.client import responses
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from fastapi.exceptions import RequestValidationError
@@ -28,6 +29,14 @@ _logger = logging.getLogger("rustforge.http")
 MOST_FIELDS = 100
 """How many refused fields a response names at most: a request of many bad fields must not make a larger response."""
 
+LONGEST_PATH = 200
+"""How many characters of a refused field's path are sent: a client can name fields as it likes."""
+
+_SILENT = {
+    # in place of messages that repeat what was sent
+    "union_tag_invalid": "Input tag should be one of {expected_tags}",
+    "uuid_parsing": "Input should be a valid UUID",
+}
 _PLACES = {"body", "cookie", "header", "path", "query"}
 _COLUMNS = re.compile(r"\A(?:DETAIL:\s*)?Key \(([\w\s,\"]+)\)=")
 _UNIQUE_ON_SQLITE = "UNIQUE constraint failed: "
@@ -84,9 +93,7 @@ class ErrorMapping:
 
     def _ask(self, hook: Hook, exception: Exception) -> AppError | None:
         try:
-            if isinstance(hook, type):
-                return cast("type[AppError]", hook)()
-            found = hook(exception)
+            found = cast("type[AppError]", hook)() if _is_kind(hook) else hook(exception)
         except Exception:
             _logger.exception("the mapping of %s failed", type(exception).__name__)
             return Internal()
@@ -106,6 +113,10 @@ class ErrorMapping:
         loaded = sys.modules.get("sqlalchemy.exc")
         if loaded is not None and loaded.NoResultFound not in self._hooks:
             self._hooks = {loaded.NoResultFound: _missing, loaded.IntegrityError: _taken, **self._hooks}
+
+
+def _is_kind(hook: object) -> bool:
+    return isinstance(hook, type) and issubclass(hook, AppError)
 
 
 def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
@@ -131,6 +142,8 @@ def _rejected(error: AttachmentRejectedError) -> AppError:
 def _http(error: HTTPException) -> AppError:
     """Take over what FastAPI allows as `detail`: a text, or an object with the fields of the envelope."""
     detail: Any = error.detail
+    if detail == responses.get(error.status_code):
+        detail = ""  # what Starlette says where nothing was said; the title is ours
     if not isinstance(detail, dict):
         return of_status(error.status_code, detail if isinstance(detail, str) else "", error.headers)
     said = cast("dict[str, Any]", detail)
@@ -150,7 +163,9 @@ def _refused(error: RequestValidationError) -> AppError:
         place = [str(part) for part in one["loc"]]
         if len(place) > 1 and place[0] in _PLACES:
             del place[0]
-        found.setdefault(".".join(place), []).append(validation_message(one))
+        said = _SILENT.get(one["type"])
+        message = validation_message({**one, "msg": said.format(**one["ctx"])} if said else one)
+        found.setdefault(".".join(place)[:LONGEST_PATH], []).append(message)
     return Validation(t("The request is not valid."), found)
 
 
