@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import io
 import random
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -483,6 +485,25 @@ async def test_after_the_end(place: Place) -> None:
     async with place.connect() as again:
         if place.kind != "memory":  # which ends with its last user
             assert await again.get(KEY) == b"1"
+
+
+PROGRAM = """
+import asyncio
+from rustforge.storage import Storage
+
+async def main():
+    async with Storage.connect("memory://") as storage:
+        await storage.put("a", bytes(5_000_000))
+        assert [len(piece) async for piece in storage.stream("a", start=4_999_999)] == [1]
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("time", range(5))
+def test_a_program_that_ends_at_once(time: int) -> None:
+    """Threads that are still busy with the last call do not bring the process down."""
+    subprocess.run([sys.executable, "-c", PROGRAM], check=True)
 
 
 async def test_no_credentials_are_shown(place: Place) -> None:

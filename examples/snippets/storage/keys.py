@@ -8,12 +8,11 @@ from rustforge.errors import InvalidArgumentError
 from rustforge.storage import check_key, new_key
 
 key = new_key("articles", "cover", "png")
-print(re.sub("[0-9a-f]{32}", "(32 digits)", key))
-# --8<-- [end:keys]
-# --8<-- [start:refused]
+print(re.sub(r"\d{4}/\d\d/\d\d/[0-9a-f]{32}", "yyyy/mm/dd/uuid", key))
+
 for key in ("../secrets.txt", "invoices/7 (copy).pdf", "aux.txt"):
     try:
         check_key(key)
     except InvalidArgumentError as error:
         print(str(error).partition(": ")[0])
-# --8<-- [end:refused]
+# --8<-- [end:keys]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import re
+import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,6 +48,7 @@ _CONCURRENCY = 4
 _PIECE = 1 << 20
 _BATCH = 1000
 _ABORT_SECONDS = 10.0
+_SETTLE_SECONDS = 0.05
 _TYPE = "Content-Type"
 _DISPOSITION = "Content-Disposition"
 _HEADERS = frozenset({_TYPE, _DISPOSITION, "Cache-Control", "Content-Encoding", "Content-Language", "Storage-Class"})
@@ -62,6 +65,8 @@ class RemoteBackend:
         self.store = store
         self._place = place
         self._clock = clock
+        atexit.unregister(_settle)
+        atexit.register(_settle)
 
     async def open(self) -> None:
         """Connect with the first request, not before."""
@@ -295,6 +300,11 @@ class _Parts:
         except (Exception, asyncio.CancelledError) as error:
             self._failure = _SourceError(error)
             raise self._failure from error
+
+
+def _settle() -> None:
+    """Let the store's own threads end what they do with Python's objects; one that is too late aborts the process."""
+    time.sleep(_SETTLE_SECONDS)
 
 
 def _bare(etag: str | None) -> str:
