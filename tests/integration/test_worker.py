@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 import redis
 
+from rustforge.clock import ManualClock
 from rustforge.errors import ConfigurationError, InvalidArgumentError, InvalidTypeError, RedisClosedError
 from rustforge.jobs import Abort, Job, JobContext, Retry, Snooze, runner
 from rustforge.jobs.source import Source
@@ -859,6 +860,32 @@ async def test_a_result_that_is_refused_is_told(memory_stage: Stage, caplog: pyt
         gate.open()
         await stage.until_empty()
     assert stage.ran == ["a", "a"]
+
+
+async def test_an_answer_that_comes_after_the_lease_starts_nothing(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process stood still between request and answer: it asks first what it still has."""
+    await stage.queue.push_many([Play(name="a"), Play(name="b")])
+    source = Source(stage.queue.client, "default", stage.queue.bases("default")[0], lambda: None)
+    before = await source.register(60_000)
+    clock = ManualClock()
+    run = source._client.run
+
+    async def run_and_stand_still(*args: Any, **options: Any) -> Any:
+        answer = await run(*args, **options)
+        clock.advance(61)
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rustforge.jobs.source.SYSTEM_CLOCK", clock)
+        patch.setattr(source._client, "run", run_and_stand_still)
+        assert await source.exchange(2) == []
+    assert len(await source.exchange(2)) == 2
+    assert source.epoch != before
+    await source.leave()
+    await stage.work()
+    assert sorted(stage.ran) == ["a", "b"]
 
 
 # -- stopping ------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from rustforge.clock import milliseconds
 from rustforge.errors import InvalidArgumentError, JobDecodeError, JobEncodeError
 from rustforge.jobs.envelope import Envelope, enqueued_at, goes_straight, new_id
 from rustforge.jobs.fake import FAKED, FakeQueue
-from rustforge.jobs.job import Job, body_of, envelope_of, options_of
+from rustforge.jobs.job import Job, body_of, options_of
 from rustforge.jobs.scripts import BATCH, MANAGE
 from rustforge.jobs.sender import Sender
 from rustforge.jobs.several import write_batch, write_chain
@@ -260,13 +260,8 @@ class Queue:
         Raises:
             JobEncodeError: The job is not JSON, or too large. Nothing was enqueued.
         """
-        options = options_of(job)
-        body = self._checked(job.NAME, body_of(job, options))
-        bases = self._bases.get(job.QUEUE) or self.bases(job.QUEUE)
-        job_id = new_id()
-        base = bases[0] if len(bases) == 1 else self.base_of(Envelope(job_id, job.QUEUE, job.NAME, b"", options))
         wait = 0 if delay is None else milliseconds(delay, "delay", allow_zero=True)
-        return await self._sender.add(base, job_id, body, None if goes_straight(options, wait) else wait)
+        return await self._sender.add(*self._write(job, wait))
 
     async def push_many(self, jobs: Iterable[Job], delay: Duration | None = None) -> list[str]:
         """Enqueue many jobs, in order.
@@ -277,7 +272,7 @@ class Queue:
             Their ids, in order.
         """
         wait = 0 if delay is None else milliseconds(delay, "delay", allow_zero=True)
-        return await self._enqueue([envelope_of(job) for job in jobs], itertools.repeat(wait))
+        return list(await asyncio.gather(*[self._sender.add(*one) for one in [self._write(job, wait) for job in jobs]]))
 
     async def enqueue(
         self, envelopes: Sequence[Envelope], *, delays_ms: Sequence[int] | None = None, once: bool = False
@@ -329,6 +324,15 @@ class Queue:
             Their ids; the first is also the name of the group that they form.
         """
         return await self._enqueue(write_chain(jobs), itertools.repeat(0))
+
+    def _write(self, job: Job, wait: int) -> tuple[str, str, bytes, int | None]:
+        """Write a job for the sender: its shard, its id, its body, and its delay unless nothing can hold it up."""
+        options = options_of(job)
+        body = self._checked(job.NAME, body_of(job, options))
+        bases = self._bases.get(job.QUEUE) or self.bases(job.QUEUE)
+        job_id = new_id()
+        base = bases[0] if len(bases) == 1 else self.base_of(Envelope(job_id, job.QUEUE, job.NAME, b"", options))
+        return base, job_id, body, None if goes_straight(options, wait) else wait
 
     async def _enqueue(self, envelopes: Sequence[Envelope], waits: Iterable[int], *, once: bool = False) -> list[str]:
         prepared = [

@@ -168,11 +168,11 @@ class Sender:
         try:
             reply = self._client.run(ENQUEUE, [base], args, retry=True)
         except RedisError as error:
+            shard.marked = False
             self._end(shard)
             _refuse(futures, error)
         else:
-            answer = self._answer(reply, base, args)
-            self._spawn(self._deliver(shard, (self._identity, number), answer, ids, futures))
+            self._spawn(self._deliver(shard, reply, args, ids, futures))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -182,16 +182,16 @@ class Sender:
     async def _deliver(
         self,
         shard: _Shard,
-        mark: tuple[str, int],
-        answer: Coroutine[Any, Any, list[Any]],
+        reply: Awaitable[list[Any]],
+        args: list[Any],
         ids: list[Any],
         futures: list[asyncio.Future[str]],
     ) -> None:
         """Wait for a batch's answer and tell its callers."""
-        identity, number = mark
+        identity, number = args[:2]
         answered = False
         try:
-            found = await answer
+            found = await self._answer(reply, shard.base, args)
             answered = self._count_lost() == self._lost
         except BaseException as error:
             _refuse(futures, error)
@@ -231,14 +231,14 @@ class Sender:
                 shard.settled = []
                 shard.marked = False
 
-    async def _answer(self, reply: Awaitable[Any], base: str, args: list[CommandArgument]) -> list[Any]:
+    async def _answer(self, reply: Awaitable[list[Any]], base: str, args: list[CommandArgument]) -> list[Any]:
         """Wait for the script; after a time-out it may have run, so it is called again under the same number."""
         for _ in range(_TRIES - 1):
             try:
-                return await reply  # type: ignore[no-any-return]
+                return await reply
             except RedisTimeoutError:
                 reply = self._client.run(ENQUEUE, [base], args, retry=True)
-        return await reply  # type: ignore[no-any-return]
+        return await reply
 
     def _clean(self, shard: _Shard) -> None:
         """Forget the batches that were sent: their answers are here, so none of them comes again."""

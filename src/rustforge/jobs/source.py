@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
+from rustforge.clock import SYSTEM_CLOCK
 from rustforge.jobs.scripts import SETTLE, WORKER
 
 if TYPE_CHECKING:
@@ -175,6 +176,12 @@ class Source:
         ended = self._ended
         return bool(ended.plain or ended.grouped or ended.others or self._in_doubt)
 
+    @property
+    def running(self) -> int:
+        """How many jobs it has that have not ended; what ended is settled with the next claim, and takes no room."""
+        ended = self._ended
+        return len(self.runs) - len(ended.plain) - len(ended.grouped) - len(ended.others)
+
     def settle_plain(self, run: Run) -> None:
         """Note that a job that held nothing is done."""
         run.over = True
@@ -208,9 +215,12 @@ class Source:
             await self._listen()
             self.promising = False
         self._in_doubt = True
+        asked = SYSTEM_CLOCK.monotonic()
         answer: list[Any] = await self._client.run(SETTLE, [self.base], args)
         if self.epoch != epoch:
             return []  # the lease was lost meanwhile; all of it will come again
+        if SYSTEM_CLOCK.monotonic() - asked > self._lease_ms / 1000:
+            return []  # this process stood still, and others may have taken over what the answer brings
         self._in_doubt = False
         if answer[0] == 0:
             raise LeaseLost(epoch)

@@ -302,7 +302,7 @@ class Worker:
             assert self._heart is not None  # noqa: S101 - made before
             self._heart.epochs[source.base] = await source.register(self._lease_ms)
         busy = self._stopping or self._alone or self._suspects
-        free = 0 if busy or not may_claim else self._concurrency - self._held()
+        free = 0 if busy or not may_claim else self._concurrency - sum(one.running for one in self._sources)
         free = max(0, min(free, (self._concurrency + 1) // 2))
         if source.parked and free and not source.unsettled:
             for job in await source.adopt(next(iter(source.parked)), free):
