@@ -7,7 +7,7 @@ import re
 import struct
 import zipfile
 import zlib
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import puremagic
 
@@ -86,6 +86,7 @@ _USUAL: Final[Mapping[str, str]] = {
     "video/x-matroska": "mkv",
 }
 
+_puremagic: Any = puremagic  # whose tables have no types
 _HEAD = 64 * 1024
 _BLOCK = 256 * 1024
 _DIRECTORY = 4 * 1024 * 1024
@@ -178,15 +179,15 @@ def _inside_zip(file: IO[bytes]) -> list[str]:
 def _by_magic(head: bytes, *, least: int) -> list[str]:
     """Ask puremagic what begins like this, and keep the best of what it says."""
     try:
-        matches = puremagic.magic_string(head)
+        matches: list[Any] = _puremagic.magic_string(head)
     except (puremagic.PureError, ValueError):
         return []
-    named = [
+    named: list[tuple[float, str]] = [
         (match.confidence, _named(match.mime_type))
         for match in matches
         if match.offset >= 0 and len(match.byte_match) >= least and _named(match.mime_type) in _MAGIC
     ]
-    best = max((confidence for confidence, _ in named), default=0)
+    best = max((confidence for confidence, _ in named), default=0.0)
     return list(dict.fromkeys(name for confidence, name in named if confidence == best))
 
 
@@ -196,7 +197,8 @@ def _named(mime_type: str) -> str:
 
 def _magic_types() -> dict[str, str]:
     """List the types that puremagic tells, with extensions: all but images, text and what has a scheme of its own."""
-    rows = [*puremagic.magic_header_array, *(row for rows in puremagic.multi_part_dict.values() for row in rows)]
+    several: list[Any] = [row for rows in _puremagic.multi_part_dict.values() for row in rows]
+    rows: list[Any] = [*_puremagic.magic_header_array, *several]
     found = {_named(row.mime_type): re.sub("[^a-z0-9]", "", row.extension.lower()) or "bin" for row in rows}
     return {
         name: _USUAL.get(name, extension)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final, Literal, cast
 
 from PIL import (
     AvifImagePlugin,
@@ -197,8 +197,10 @@ def _prepared(image: Image.Image, target: str, resize: Resize | None, *, alone: 
     smaller = resize is not None and (resize.width is not None or resize.height is not None)
     image = _in_full_colour(image, keep_palette=alone and target == "PNG" and not smaller)
     if resize is not None and smaller:
-        box = (resize.width or image.width + image.height, resize.height or image.width + image.height)
-        image.thumbnail(box[::-1] if orientation in _SIDEWAYS else box, Image.Resampling.LANCZOS, reducing_gap=2.0)
+        any_length = image.width + image.height
+        width, height = resize.width or any_length, resize.height or any_length
+        box = (height, width) if orientation in _SIDEWAYS else (width, height)
+        image.thumbnail(box, Image.Resampling.LANCZOS, reducing_gap=2.0)
     if orientation != 1:
         image = ImageOps.exif_transpose(image)
     if profile:
@@ -240,7 +242,7 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         if "sRGB" in ImageCms.getProfileDescription(source):
             return image
         mode = "RGBA" if image.mode == "RGBA" else "L" if image.mode == "L" else "RGB"
-        target = ImageCms.createProfile("sRGB")
+        target: Any = cast("Any", ImageCms).createProfile("sRGB")
         turned = ImageCms.profileToProfile(image, source, target, outputMode="RGB" if mode == "L" else mode)
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
         return image

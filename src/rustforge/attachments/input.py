@@ -47,7 +47,7 @@ class AttachmentInput:
     height: int | None = None
     name: str | None = None
     checksum: str | None = None
-    meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         """Refuse what no storage can hold."""

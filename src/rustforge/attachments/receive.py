@@ -22,7 +22,7 @@ from rustforge.storage.keys import new_key
 from rustforge.storage.source import pieces, watched
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from rustforge.attachments.rules import AttachmentRules
     from rustforge.storage import Storage
@@ -153,7 +153,7 @@ class _Found:
 @asynccontextmanager
 async def _spooled(
     source: Source, rules: AttachmentRules, progress: Progress | None
-) -> AsyncIterator[tuple[IO[bytes], int, str]]:
+) -> AsyncGenerator[tuple[IO[bytes], int, str]]:
     """Keep what comes in a temporary file, and give it with its size and checksum."""
     digest = hashlib.sha256()
     size = 0
