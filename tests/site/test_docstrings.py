@@ -178,6 +178,7 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "SendInvoice": Named,
         "SendReceipt": SendReceipt,
         "SendReminder": SendReminder,
+        "storage": ctx.storage,
         "timedelta": timedelta,
         "trace_runs": trace_runs,
         "upload": UploadFile(BytesIO(a_picture()), filename="cover.png"),
@@ -210,7 +211,8 @@ async def run(example: Example, names: dict[str, Any]) -> list[str]:
 async def test_examples_run(example: Example, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each example runs in this process, without a server, and gives the values that its comments say."""
     monkeypatch.chdir(tmp_path)
-    code = re.sub(r'(connect\(\s*)"redis[^"]*"', r'\1"memory://"', example.code)
+    code = re.sub(r'(connect\(\s*)"(?:redis|s3)[^"]*"', r'\1"memory://"', example.code)
+    (tmp_path / "report.pdf").write_bytes(b"%PDF")
     with closing(sqlite3.connect("shop.db")) as database:
         database.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
         database.execute("CREATE TABLE books (id INTEGER PRIMARY KEY)")
@@ -220,6 +222,7 @@ async def test_examples_run(example: Example, monkeypatch: pytest.MonkeyPatch, t
     expected = (Retry,) if code.startswith("raise Retry") else (TimeoutError,) if ENDLESS.search(code) else ()
     async with boot(settings) as ctx:
         await ctx.db.upgrade()
+        await ctx.storage.put("videos/7.mp4", b"video")
         names = {**stand_ins(ctx), **vars(importlib.import_module(example.module)), "__name__": __name__}
         with pytest.raises(expected) if expected else nullcontext():
             async with asyncio.timeout(0.5 if ENDLESS.search(code) else None):
