@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import zipfile
 from typing import Any
 
 import pytest
@@ -122,8 +123,9 @@ def test_what_is_no_text_is_not_taken_for_it(data: bytes) -> None:
 
 
 def test_the_end_of_a_file_says_nothing() -> None:
-    """What only ends like a PDF is text, or nothing."""
-    rules = AttachmentRules(allowed=["application/pdf"])
+    """What only ends like a PDF or an MP3 is text, or nothing."""
+    rules = AttachmentRules(allowed=["application/pdf", "audio/mpeg"])
+    assert rules.choose(types(bytes(100) + b"TAG".ljust(128, b"\0"))) is None
     assert rules.choose(types(b"\x00" * 40 + b"\n%%EOF\n")) is None
     assert rules.choose(types(b"hello" * 40 + b"\n%%EOF\n")) is None
 
@@ -131,6 +133,13 @@ def test_the_end_of_a_file_says_nothing() -> None:
 def test_a_bare_zip_is_no_document() -> None:
     """A document with macros, and a zip whose directory is missing or enormous, are not taken for a document."""
     rules = AttachmentRules(allowed=[WORD])
+    out = io.BytesIO(hostile.docx())
+    with zipfile.ZipFile(out, "a") as long:
+        for n in range(80):
+            member = zipfile.ZipInfo(f"{n}")
+            member.comment = b"x" * 60_000
+            long.writestr(member, b"")
+    assert rules.choose(types_of(out)) is None
     macros = {"[Content_Types].xml": b"", "word/document.xml": b"", "word/vbaProject.bin": b""}
     huge = bytearray(hostile.docx())
     at = huge.rindex(b"PK\x05\x06")
