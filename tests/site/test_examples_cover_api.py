@@ -13,6 +13,7 @@ from rustforge import cache as cache_module
 from rustforge import http as http_module
 from rustforge import jobs as jobs_module
 from rustforge import redis as redis_module
+from rustforge import storage as storage_module
 from rustforge.attachments import Attachments
 from rustforge.boot import BootContext
 from rustforge.cache import Cache, CachedFunction, CacheStatistics, Lock, NearCache, RateLimit
@@ -34,6 +35,7 @@ from rustforge.jobs import (
 )
 from rustforge.jobs.metrics import JobMetrics
 from rustforge.redis import RedisClient, RedisUrl
+from rustforge.storage import SignedUpload, Storage, StoredObject, UploadGrant
 from rustforge.testing import FakeQueue, TimeTraveler
 from tests.site.conftest import ROOT
 
@@ -93,6 +95,12 @@ UNSHOWN = {
     "Queue.push",  # dispatch calls it
     "Queue.require_fits",  # for the scheduler
     "Queue.still_dead",  # for workers
+    "SignedUpload.expires_at",
+    "SignedUpload.fields",  # of buckets, on the page in words
+    "Storage.aclose",  # async with calls these
+    "Storage.open",
+    "Storage.signer",  # for files_app
+    "StoredObject.modified",
     "TimeTraveler.follow",
     "TimeTraveler.travel_to",
     "TimeTraveler.work",
@@ -133,7 +141,8 @@ OWNERS = [
         RedisUrl,
     ),
     *(Database, Entry, FailedJobs, FakeQueue, Job, JobBuffer, JobContext, JobMetrics, JobRegistry, JobView),
-    *(OutboxFlusher, Queue, QueueStats, Scheduler, TimeTraveler, Worker, WorkerStatistics),
+    *(OutboxFlusher, Queue, QueueStats, Scheduler, SignedUpload, Storage, StoredObject, TimeTraveler),
+    *(UploadGrant, Worker, WorkerStatistics),
 ]
 
 
@@ -167,8 +176,8 @@ def test_every_option_is_shown(method: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [attachments_module, cache_module, http_module, jobs_module, redis_module],
-    ids=["attachments", "cache", "http", "jobs", "redis"],
+    [attachments_module, cache_module, http_module, jobs_module, redis_module, storage_module],
+    ids=["attachments", "cache", "http", "jobs", "redis", "storage"],
 )
 def test_every_export_is_shown(module: object) -> None:
     """Each name that a module exports is used in an example, or is made by one that is."""
@@ -187,6 +196,7 @@ def test_every_export_is_shown(module: object) -> None:
     made |= {"Every", "Middleware", "WorkerContext", "WorkerStatistics"}
     made |= {"ProblemDetails", "UploadPart"}
     made |= {"Attachment", "ManySlot", "PurgeObject", "SingleSlot", "Swept"}
+    made |= {"QUARANTINE", "SignedUpload", "StorageConnecting", "StoredObject", "UploadGrant"}
     made |= {"CatchUp", "JobSource", "Outcome", "Priority"}  # what arguments may be
     exported: list[str] = vars(module)["__all__"]
     assert [name for name in exported if name not in USED | made] == []
