@@ -130,6 +130,12 @@ def test_the_end_of_a_file_says_nothing() -> None:
     assert rules.choose(types(b"hello" * 40 + b"\n%%EOF\n")) is None
 
 
+def test_two_letters_do_not_make_a_text_something_else() -> None:
+    """Short marks count only where the rest is no text."""
+    assert AttachmentRules(allowed=["text/plain"]).choose(types(b"%! is how PostScript begins.")) == "text/plain"
+    assert AttachmentRules(allowed=["audio/mpeg"]).choose(types(b"\xff\xfb\x90\x64" + bytes(60))) == "audio/mpeg"
+
+
 def test_a_bare_zip_is_no_document() -> None:
     """A document with macros, and a zip whose directory is missing or enormous, are not taken for a document."""
     rules = AttachmentRules(allowed=[WORD])
@@ -176,6 +182,7 @@ def test_whatever_a_zip_says_of_itself(data: bytes) -> None:
     [
         ({"allowed": []}, "allowed must list"),
         ({"allowed": "image/png"}, "allowed must list"),
+        ({"allowed": ["application/octet-stream"]}, "is not a content type that can be told"),
         ({"allowed": ["image/jpg"]}, "'image/jpg' is not a content type .* image/jpeg"),
         ({"allowed": ["image/tiff"]}, "'image/tiff' is not a content type"),
         ({"allowed": ["audio/*"]}, "is not a content type that can be told"),

@@ -32,6 +32,7 @@ _TEXT: Final[Mapping[str, str]] = {
 }
 _JSON: Final = "application/json"
 _ZIP: Final = "application/zip"
+_ANYTHING: Final = "application/octet-stream"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _OOXML: Final[Mapping[str, str]] = {
     "word/": f"{_OFFICE}.wordprocessingml.document",
@@ -203,7 +204,7 @@ def _magic_types() -> dict[str, str]:
     return {
         name: _USUAL.get(name, extension)
         for name, extension in found.items()
-        if "/" in name and not name.startswith(("image/", "text/")) and name not in _OWN
+        if "/" in name and not name.startswith(("image/", "text/")) and name not in {*_OWN, _ANYTHING}
     }
 
 
