@@ -217,7 +217,7 @@ def test_urls(url: str, expected: StorageUrl) -> None:
         ("s3://", "no bucket that S3 would take"),
         ("s3://Shop_1", "no bucket that S3 would take"),
         ("s3://shop/../a", "the prefix of a storage URL"),
-        ("s3://shop?regoin=a", "the option 'regoin' is not known; there are: endpoint, region, style, timeout"),
+        ("s3://shop?zone=a", "the option 'zone' is not known; there are: endpoint, region, style, timeout"),
         ("s3://shop?region=a&region=b", "twice"),
         ("s3://shop?style=both", "style is path or virtual"),
         ("s3://shop?timeout=soon", "timeout is a number of seconds"),

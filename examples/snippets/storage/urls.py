@@ -13,7 +13,7 @@ for url in (
     print(StorageUrl.parse(url))
 
 try:
-    Storage("s3://key:secret@shop-files?regoin=eu-west-1")
+    Storage("s3://key:secret@shop-files?zone=eu-west-1")
 except ConfigurationError as error:
     print(error)
 # --8<-- [end:urls]
