@@ -338,7 +338,7 @@ async def test_a_purge_waits_for_who_attaches(desk: Desk) -> None:
     async with desk.db.transaction() as session:
         await desk.at(session).set(article, "cover", file)
         removing = asyncio.create_task(remove())
-        await asyncio.wait([removing], timeout=0.2)
+        await desk.until_one_waits()
     assert await removing is False
     assert await tidy(desk) == {file.path}
 
@@ -484,9 +484,26 @@ async def test_a_deletion_that_the_database_refuses(desk: Desk) -> None:
         await session.execute(text("INSERT INTO likes SELECT id FROM articles"))
     async with desk.db.transaction() as session:
         with pytest.raises(IntegrityError):
-            async with session.begin_nested():
-                await session.execute(delete(Article))
+            await session.execute(delete(Article))
     assert await tidy(desk) == keys
+
+
+async def test_deleting_in_bulk_what_another_transaction_changes(desk: Desk) -> None:
+    """A row that a bulk deletion no longer finds, because it was changed meanwhile, keeps its files."""
+    article = await desk.article(hidden=True)
+    cover = await set_cover(desk, article)
+
+    async def delete_hidden() -> None:
+        async with desk.db.transaction() as session:
+            await session.execute(delete(Article).where(Article.hidden))
+
+    async with desk.db.transaction() as session:
+        (await session.get_one(Article, article.id)).hidden = False
+        await session.flush()
+        deleting = asyncio.create_task(delete_hidden())
+        await desk.until_one_waits()
+    await deleting
+    assert await tidy(desk) == {cover.path}
 
 
 async def test_a_flush_that_fails_midway(desk: Desk) -> None:

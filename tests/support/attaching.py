@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ForeignKey, func, select
+from sqlalchemy import ForeignKey, func, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column, relationship
 
 from rustforge.attachments import (
@@ -23,6 +23,7 @@ from rustforge.db.tables import attachments, outbox_jobs
 from rustforge.jobs import Queue, Worker
 from rustforge.jobs.outbox import OutboxFlusher
 from rustforge.storage import Storage, new_key
+from tests.support.wait import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -42,6 +43,7 @@ class Article(Base):
     __tablename__ = "articles"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    hidden: Mapped[bool] = mapped_column(default=False)
     comments: Mapped[list[Comment]] = relationship(cascade="all, delete-orphan")
     cover = single_slot(PICTURES)
     gallery = many_slot(PICTURES, max_count=3)
@@ -153,6 +155,16 @@ class Desk:
             await session.flush()
             session.expunge(article)
         return article
+
+    async def until_one_waits(self) -> None:
+        """Wait until a transaction waits for another one; on SQLite nobody can tell, and none gets so far."""
+        if self.db.is_postgresql:
+            await wait_until(self._one_waits)
+
+    async def _one_waits(self) -> bool:
+        async with self.db.reading() as session:
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return bool(await session.scalar(text(f"{waiting} AND datname = current_database()")))
 
     async def paths(self) -> set[str]:
         """List the objects that rows use."""
