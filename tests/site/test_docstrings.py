@@ -6,6 +6,7 @@ import ast
 import asyncio
 import importlib
 import inspect
+import logging
 import re
 import sqlite3
 import textwrap
@@ -22,9 +23,11 @@ from fastapi import FastAPI, UploadFile
 from PIL import Image
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import DeclarativeBase, Mapped, make_transient_to_detached, mapped_column
+from starlette.requests import Request
 from typing_extensions import override
 
 import rustforge.db
+from rustforge import http
 from rustforge.attachments import AttachmentRules, receive, single_slot
 from rustforge.boot import BootContext, boot
 from rustforge.jobs import Job, JobBuffer, JobContext, Retry, Scheduler, Worker
@@ -98,6 +101,18 @@ def a_picture() -> bytes:
     return file.getvalue()
 
 
+def a_form() -> Request:
+    """Give a request with a form that has a picture."""
+    head = b'--b\r\nContent-Disposition: form-data; name="video"; filename="a.png"\r\n\r\n'
+    body = head + a_picture() + b"\r\n--b--\r\n"
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=b")]
+    return Request({"type": "http", "method": "PUT", "path": "/", "headers": headers}, receive)
+
+
 class Named(Job):
     """A job of the application's that needs nothing."""
 
@@ -144,6 +159,7 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
     app.state.ctx = ctx
     vars(app)["cache"] = ctx.cache
     return {
+        **{name: getattr(http, name) for name in http.__all__},
         "app": app,
         "Article": dict[str, str] | None,
         "AttachmentRules": AttachmentRules,
@@ -153,12 +169,14 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "boot": boot,
         "build_report": build_report,
         "cache": ctx.cache,
+        "catalogues": http.Catalogues({"de": {}}),
         "CheckFeeds": Named,
         "ctx": ctx,
         "FakeMailer": object,
         "find": nothing,
         "is_enabled": lambda: True,
         "JobBuffer": JobBuffer,
+        "logger": logging.getLogger("examples"),
         "Mapped": Mapped,
         "mapped_column": mapped_column,
         "opentelemetry": opentelemetry,
@@ -170,6 +188,7 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "PruneDrafts": Named,
         "RebuildArticleIndex": SendReceipt,
         "receive": receive,
+        "request": a_form(),
         "require_admin": lambda: None,
         "rules": AttachmentRules(),
         "rustforge": rustforge,
@@ -178,10 +197,12 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "SendInvoice": Named,
         "SendReceipt": SendReceipt,
         "SendReminder": SendReminder,
+        "slug": "hello",
         "storage": ctx.storage,
         "timedelta": timedelta,
         "trace_runs": trace_runs,
         "upload": UploadFile(BytesIO(a_picture()), filename="cover.png"),
+        "user": SimpleNamespace(locale="de"),
         "Worker": Worker,
         "worker": SimpleNamespace(on_outcome=lambda _: None, run=nothing),
     }
@@ -219,7 +240,8 @@ async def test_examples_run(example: Example, monkeypatch: pytest.MonkeyPatch, t
         database.execute("INSERT INTO books VALUES (7)")
         database.commit()
     settings = Settings(redis_url="memory://", database_url="sqlite+aiosqlite:///shop.db")
-    expected = (Retry,) if code.startswith("raise Retry") else (TimeoutError,) if ENDLESS.search(code) else ()
+    raises = re.search(r"^raise ", code, re.MULTILINE)
+    expected = (Retry, http.AppError) if raises else (TimeoutError,) if ENDLESS.search(code) else ()
     async with boot(settings) as ctx:
         await ctx.db.upgrade()
         await ctx.storage.put("videos/7.mp4", b"video")
