@@ -186,7 +186,7 @@ def test_animations_stay_animations(kind: str) -> None:
     image.seek(2)
     image.load()
     assert image.info["duration"] == 50
-    assert image.info.get("loop", 0) == 0
+    assert kind == "AVIF" or image.info["loop"] == 0
     assert getattr(opened(written(data, resize=Resize(format="jpeg"))), "n_frames", 1) == 1
 
 
