@@ -610,6 +610,20 @@ async def test_a_stream_that_breaks_before_it_begins(media_type: str) -> None:
     assert body_of(await ask(app, "GET", "/known"), 404, "NOT_FOUND")["message"] == "No rows."
 
 
+async def test_a_stream_that_breaks_later() -> None:
+    """The server is told, so that it breaks off the connection."""
+
+    async def rows() -> AsyncIterator[bytes]:
+        yield b"row"
+        raise LookupError(SECRET)
+
+    app = FastAPI()
+    app.add_api_route("/", lambda: StreamingResponse(rows()))
+    install(app)
+    with pytest.raises(LookupError):
+        await ask(app, "GET", "/")
+
+
 async def test_a_background_task_that_fails(caplog: pytest.LogCaptureFixture) -> None:
     """The response is not touched; the log has the request's id."""
     app = FastAPI()

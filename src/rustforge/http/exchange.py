@@ -143,14 +143,13 @@ class Exchange:
         status: int = head["status"]
         text = message["body"].decode() if status == 400 else ""  # noqa: PLR2004 - the one that says more than its title
         response = write_error(of_status(status, text), self._scope)
-        kept = [one for one in head["headers"] if one[0] not in {b"content-type", b"content-length"}]
-        response.raw_headers += kept
-        await self._answer(response, past_cors=all(name != b"access-control-allow-origin" for name, _ in kept))
+        response.raw_headers += [one for one in head["headers"] if one[0] not in {b"content-type", b"content-length"}]
+        await self._answer(response)
 
-    async def _answer(self, response: Response, *, past_cors: bool = True) -> None:
-        """Send a response of ours, through the CORS middleware that it did not come through."""
+    async def _answer(self, response: Response) -> None:
+        """Send a response of ours, through the CORS middleware that it may have gone past."""
         app: ASGIApp = response
-        if past_cors and self._scope["method"] != "OPTIONS":
+        if self._scope["method"] != "OPTIONS":
             for cls, args, kwargs in (*self._scope.get(CORS, ()), *self._cors):
                 app = cls(app, *args, **kwargs)
         await app(self._scope, self._receive, self.send)
