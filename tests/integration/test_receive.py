@@ -6,6 +6,8 @@ import asyncio
 import hashlib
 import io
 import re
+import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +18,7 @@ from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 
 from rustforge.attachments import AttachmentInput, AttachmentRules, Resize, accept, receive
+from rustforge.attachments.images import Picture, rewrite
 from rustforge.clock import ManualClock
 from rustforge.errors import (
     AttachmentRejectedError,
@@ -27,6 +30,7 @@ from rustforge.errors import (
 )
 from rustforge.storage import Storage, check_key
 from tests.support import hostile
+from tests.support.wait import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -200,20 +204,20 @@ async def _unread() -> AsyncIterator[bytes]:
     yield b""
 
 
-async def test_the_loop_goes_on_while_an_image_is_decoded(storage: Storage) -> None:
+async def test_the_loop_goes_on_while_an_image_is_decoded(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes the CPU does so in a thread."""
-    steps = 0
+    begun, go_on = threading.Event(), threading.Event()
 
-    async def count() -> None:
-        nonlocal steps
-        while True:
-            steps += 1
-            await asyncio.sleep(0)
+    def held(*arguments: Any, **options: Any) -> Picture:
+        begun.set()
+        assert go_on.wait(5)
+        return rewrite(*arguments, **options)
 
-    counting = asyncio.create_task(count())
-    await receive(storage, hostile.png_of(4000, 4000), AttachmentRules(resize=Resize(width=10)), **SLOT)
-    counting.cancel()
-    assert steps > 100
+    monkeypatch.setattr(sys.modules["rustforge.attachments.receive"], "rewrite", held)
+    task = asyncio.create_task(receive(storage, hostile.picture("PNG"), IMAGE, **SLOT))
+    await wait_until(begun.is_set)
+    go_on.set()
+    assert (await task).width == 40
 
 
 async def test_many_at_once(storage: Storage) -> None:
