@@ -59,7 +59,7 @@ def test_a_program_that_uses_it_works(address: str, folder: Path) -> None:
     ("name", "old", "new", "complaint"),
     [
         ("right", "", "", None),
-        ("field", "article.title", "article.titel", '"Article" has no attribute "titel"'),
+        ("field", "article.title", "article.subtitle", '"Article" has no attribute "subtitle"'),
         ("argument", "slug, client", "1, client", 'expected "str"'),
         ("error", '"NOT_FOUND")', '"NOT_FOUND", status=404)', 'has no attribute "status"'),
     ],
