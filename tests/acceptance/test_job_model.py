@@ -58,7 +58,13 @@ ALONE = [Spec("a")]
 MUTANTS = {
     "a retry is forgotten": ("settle", "delay('1', id, now() + wait)", "local _ = wait", ALONE, "I1"),
     "a claim is not noted": ("settle", "call('SADD', flight, unpack(ids))", "local _ = ids", ALONE, "I1"),
-    "a job is taken in twice": ("enqueue", "if call('HEXISTS', jobs, id) == 1 then", "if false then", UNIQUE, "I"),
+    "a job is taken in twice": (
+        "enqueue",
+        "if not fresh and call('HEXISTS', jobs, id) == 1 then",
+        "if false then",
+        UNIQUE,
+        "I",
+    ),
     "a lease need not be alive": (
         "settle",
         "if #mine + #mine_grouped == 0 and not call('ZSCORE', workers, epoch) then",

@@ -77,7 +77,7 @@ class Cutter:
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -89,13 +89,16 @@ class Cutter:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry a connection; it is closed at the end, also where that comes before it was begun."""
+        task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
-        with contextlib.suppress(OSError, asyncio.CancelledError):
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
             await _Connection(self, reader, writer).carry(self._target)
-        self._tasks.discard(task)
 
     def meet(self, command: list[bytes]) -> Strike | None:
         """Count a command; return the strike if it is the one."""

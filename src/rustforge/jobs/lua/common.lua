@@ -239,7 +239,8 @@ end
 -- has its unique key.
 function enqueue(id, body, wait, o)
   o = o or options(body)
-  if call('HEXISTS', jobs, id) == 1 then
+  local fresh = not o.u and call('HSETNX', jobs, id, body) == 1
+  if not fresh and call('HEXISTS', jobs, id) == 1 then
     if call('ZREM', dead, id) == 0 then
       return id
     end
@@ -254,7 +255,9 @@ function enqueue(id, body, wait, o)
     end
     call('HSET', unique, o.u, o.ul and string.format('%s %.0f', id, now() + o.ul) or id)
   end
-  call('HSET', jobs, id, body)
+  if not fresh then
+    call('HSET', jobs, id, body)
+  end
   if wait > 0 then
     delay('0', id, now() + wait)
   else

@@ -1,4 +1,4 @@
--- ARGV: client, number of this batch, 'o' where the ids may never come again and 'n' where the client has no marks yet,
+-- ARGV: client, number of this batch, 'o' where the ids may never come again and 'n' where its marks need a new life,
 -- how many batch numbers of the client are settled, these numbers, how many jobs may go straight to the ready ones, id
 -- and body of each of these, and id, body and delay in ms of each of the others.
 -- Returns pairs of a job's place in the batch and the other id under which it stands, or under which it has been.
@@ -11,7 +11,7 @@ end
 if settled > 0 then
   call('HDEL', marks, unpack(ARGV, 5, 4 + settled))
 end
-if settled > 0 or string.find(ARGV[3], 'n', 1, true) then
+if string.find(ARGV[3], 'n', 1, true) then
   call('PEXPIRE', marks, 60000)
 end
 local plain, first, others = tonumber(ARGV[5 + settled]), 6 + settled, {}
