@@ -273,6 +273,31 @@ async def test_a_disk_that_is_full(storage: Storage, place: Place, monkeypatch: 
     assert place.leftovers() == []
 
 
+async def test_a_put_that_is_cancelled_before_its_name(
+    storage: Storage, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is cancelled while it goes to the disk gets no name, and the put ends when its thread does."""
+    await storage.put("a/b", BEFORE)
+    loop, reached, go = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    fsync = os.fsync
+
+    def wait(file: int) -> None:
+        loop.call_soon_threadsafe(reached.set)
+        go.wait(10)
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", wait)
+    task = asyncio.create_task(storage.put("a/b", AFTER, metadata={"n": "after"}))
+    await reached.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await storage.get("a/b") == BEFORE
+    assert place.leftovers() == []
+
+
 async def run(what: str, place: Place, *, overwrite: bool) -> asyncio.subprocess.Process:
     """Start a process that puts an object, and is killed."""
     mode = "overwrite" if overwrite else "create"

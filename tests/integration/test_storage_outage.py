@@ -239,6 +239,29 @@ async def test_a_put_that_is_cancelled_in_an_outage(s3_server: S3Server) -> None
                 await task
 
 
+async def test_a_put_that_is_cancelled_while_s3_is_slow(s3_server: S3Server) -> None:
+    """The parts are given up as soon as S3 answers again, however fast the source is."""
+    reached, bucket = asyncio.Event(), s3_server.bucket()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for number in range(100):
+            if number == 15:
+                proxy.stall()
+                reached.set()
+            yield bytes(1_000_000)
+
+    async with Proxy(s3_server.port) as proxy, Storage.connect(s3_server.url(bucket, proxy.port)) as storage:
+        task = asyncio.create_task(storage.put("a/b", pieces()))
+        await reached.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        proxy.flow()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await keys(storage) == []
+    assert s3_server.client.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+
+
 async def test_a_large_object_that_may_not_overwrite(s3_server: S3Server) -> None:
     """Of two large puts at once, the one that ends last finds the other's object, and leaves it."""
     async with Storage.connect(s3_server.url(s3_server.bucket()), secret=SECRET) as storage:
