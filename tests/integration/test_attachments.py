@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from PIL import Image
 from sqlalchemy import CursorResult, create_engine, delete, event, select, text, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -30,7 +30,9 @@ from rustforge.attachments import (
     sweep,
 )
 from rustforge.attachments.purge import purge
+from rustforge.attachments.records import lock_path
 from rustforge.clock import SYSTEM_CLOCK, ManualClock
+from rustforge.db import Database
 from rustforge.db.tables import attachments
 from rustforge.errors import AttachmentError, AttachmentRejectedError, InvalidArgumentError, InvalidTypeError
 from tests.support.attaching import Article, Author, Comment, Desk, Editor, Page, Person, open_desk, tidy
@@ -341,6 +343,22 @@ async def test_a_purge_waits_for_who_attaches(desk: Desk) -> None:
         await desk.until_one_waits()
     assert await removing is False
     assert await tidy(desk) == {file.path}
+
+
+async def test_the_lock_of_a_path_on_sqlite(tmp_path: Path) -> None:
+    """A transaction that began by reading becomes that of a writer, so no other one attaches meanwhile."""
+    url = f"sqlite:///{tmp_path}/shop.db"
+
+    async def write(db: Database) -> None:
+        async with db.transaction() as session:
+            await session.execute(delete(attachments))
+
+    async with Database(url) as db, Database(url, busy_timeout=0.05) as other:
+        await db.upgrade()
+        async with AsyncSession(db.engine) as session:
+            await lock_path(session, "articles/cover/1.png")
+            with pytest.raises(OperationalError, match="locked"):
+                await write(other)
 
 
 async def test_a_purge_spares_what_is_used(desk: Desk) -> None:
