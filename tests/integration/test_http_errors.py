@@ -29,6 +29,7 @@ from rustforge.errors import (
     ConfigurationError,
     InvalidArgumentError,
     ObjectNotFoundError,
+    StorageTokenError,
 )
 from rustforge.http import (
     AppError,
@@ -257,7 +258,7 @@ class Dog(BaseModel):
 class Address(BaseModel):
     """Where somebody lives."""
 
-    street: str = Field(min_length=20)
+    name: str = Field(min_length=20)
     zip: int
 
 
@@ -285,7 +286,7 @@ async def test_fields_that_are_refused() -> None:
     ) -> None: ...
 
     install(app)
-    sent = {"address": {"street": SECRET, "zip": SECRET}, "items": [1, 9, SECRET], "name": SECRET}
+    sent = {"address": {"name": SECRET, "zip": SECRET}, "items": [1, 9, SECRET], "name": SECRET}
     response = await ask(
         app,
         "POST",
@@ -295,7 +296,7 @@ async def test_fields_that_are_refused() -> None:
     )
     body = body_of(response, 422, "VALIDATION_ERROR")
     assert body["message"] == "The request is not valid."
-    fields = {"number", "page", "token", "session", "address.street", "address.zip", "items.1", "items.2", "name"}
+    fields = {"number", "page", "token", "session", "address.name", "address.zip", "items.1", "items.2", "name"}
     assert set(body["errors"]) == fields
     assert body["errors"]["items.1"] == ["Input should be less than 5"]
     response = await ask(app, "POST", "/orders/1", json={SECRET: 1})
@@ -721,6 +722,8 @@ async def test_rustforges_own_errors() -> None:
     """A missing object is not found, a refused file is not valid, a wrong argument is a fault of the program."""
     body = body_of(await ask(raising(ObjectNotFoundError(SECRET)), "GET", "/"), 404, "NOT_FOUND")
     assert body["message"] == "Not Found"
+    body = body_of(await ask(raising(StorageTokenError(SECRET)), "GET", "/"), 403, "FORBIDDEN")
+    assert body["message"] == "This token is not valid, or not any more."
     error = AttachmentRejectedError("too_large", "The file is too large.", field="cover")
     body = body_of(await ask(raising(error), "GET", "/"), 422, "VALIDATION_ERROR")
     assert (body["message"], body["errors"]) == ("The file is too large.", {"cover": ["The file is too large."]})
