@@ -46,8 +46,8 @@ def install(
 ) -> None:
     """Let every error of an application be answered in one shape, and every request have an id.
 
-    What nobody expected is logged and answered here, and not raised to the server, unless a response had begun. Handlers
-    that the application has for its exceptions stay its own.
+    What nobody expected is logged and answered here, and not raised to the server, unless a response had begun.
+    Handlers that the application has for its exceptions stay its own.
 
     Args:
         app: The application, of FastAPI or Starlette. Applications that are mounted in it when it starts are included.
