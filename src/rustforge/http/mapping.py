@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from rustforge.errors import AttachmentRejectedError, ConfigurationError, ObjectNotFoundError
-from rustforge.http.errors import AppError, BadRequest, Internal, NotFound, Validation, of_status
+from rustforge.errors import AttachmentRejectedError, ConfigurationError, ObjectNotFoundError, StorageTokenError
+from rustforge.http.errors import AppError, BadRequest, Forbidden, Internal, NotFound, Validation, of_status
 from rustforge.http.locale import t, validation_message
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class ErrorMapping:
             ExceptionGroup: self._group,
             AttachmentRejectedError: _rejected,
             ObjectNotFoundError: _missing,
+            StorageTokenError: _invalid_token,
             **self._given,
         }
 
@@ -133,6 +134,10 @@ def _same(error: AppError) -> AppError:
 
 def _missing(_error: Exception) -> AppError:
     return NotFound()
+
+
+def _invalid_token(_error: Exception) -> AppError:
+    return Forbidden(t("This token is not valid, or not any more."))
 
 
 def _rejected(error: AttachmentRejectedError) -> AppError:
