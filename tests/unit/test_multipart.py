@@ -71,6 +71,7 @@ async def test_parts_that_nobody_reads_are_skipped() -> None:
         parts.append(one)
         if one.name == "b":
             assert await anext(aiter(one))
+            assert await parts[0].content() == b""
     assert [one.name for one in parts] == ["a", "b", "c"]
     assert [await one.content() for one in parts] == [b"", b"", b""]
 
