@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, Field, SerializerFunctionWrapHandler, model_serializer
@@ -13,13 +14,21 @@ T = TypeVar("T")
 D = TypeVar("D")
 
 
+# pydantic from 2.12 on leaves a field out by itself, in half the time that a serializer in Python takes
+_NOTHING_TO_SAY: dict[str, Any] = (
+    {"exclude_if": lambda value: value is None} if "exclude_if" in signature(Field).parameters else {}
+)
+
+
 class _Envelope(BaseModel):
     """A model that is written without the fields that have nothing to say."""
 
-    @model_serializer(mode="wrap")
-    def _leave_out(self, write: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a return type would stand in the schema
-        found: dict[str, Any] = write(self)
-        return {name: value for name, value in found.items() if value is not None or name == "data"}
+    if not _NOTHING_TO_SAY:
+
+        @model_serializer(mode="wrap")
+        def _leave_out(self, write: SerializerFunctionWrapHandler):  # type: ignore[no-untyped-def]  # noqa: ANN202 - a return type would stand in the schema
+            found: dict[str, Any] = write(self)
+            return {name: value for name, value in found.items() if value is not None or name == "data"}
 
 
 class ApiResponse(_Envelope, Generic[T]):
@@ -35,7 +44,7 @@ class ApiResponse(_Envelope, Generic[T]):
 
     data: T = Field(description="What was asked for.")
     message: str | SkipJsonSchema[None] = Field(
-        default=None, description="A sentence for people, where there is something to say."
+        default=None, description="A sentence for people, where there is something to say.", **_NOTHING_TO_SAY
     )
 
     @classmethod
@@ -46,7 +55,7 @@ class ApiResponse(_Envelope, Generic[T]):
             data: The data.
             message: A sentence for people; a blank one is left out.
         """
-        return ApiResponse[D].model_construct(data=data, message=_stated(message))
+        return ApiResponse(data=data, message=_stated(message))
 
     @classmethod
     def created(cls, data: D, message: str | None = None) -> ApiResponse[D]:
@@ -59,10 +68,12 @@ class ErrorResponse(_Envelope):
 
     message: str = Field(description="A sentence for people.")
     error_code: str | SkipJsonSchema[None] = Field(
-        default=None, description="A word for programs.", examples=["NOT_FOUND"]
+        default=None, description="A word for programs.", examples=["NOT_FOUND"], **_NOTHING_TO_SAY
     )
     errors: dict[str, list[str]] | SkipJsonSchema[None] = Field(
-        default=None, description="For fields that were refused, by their paths with dots, what is wrong with them."
+        default=None,
+        description="For fields that were refused, by their paths with dots, what is wrong with them.",
+        **_NOTHING_TO_SAY,
     )
 
 
