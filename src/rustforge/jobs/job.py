@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
@@ -344,7 +345,8 @@ def payload_of(job: Job) -> bytes:
         JobEncodeError: A field cannot be written.
     """
     try:
-        return codec.encode(job, job.__pydantic_serializer__.to_json)
+        # A field of another type than it says is refused by whoever reads it, and is not to be warned of here.
+        return codec.encode(job, functools.partial(job.__pydantic_serializer__.to_json, warnings=False))
     except codec.EncodeError as error:
         msg = f"{job.__class__.__name__} cannot be enqueued: {error}"
         raise JobEncodeError(msg) from error
