@@ -44,7 +44,7 @@ __all__ = ["RemoteBackend"]
 T = TypeVar("T")
 
 _PART = 8 << 20  # S3 takes 10,000 parts: objects of up to 80 GB
-_CONCURRENCY = 4
+_CONCURRENCY = 2  # with the part that is being filled, 24 MiB are in memory
 _PIECE = 1 << 20
 _BATCH = 1000
 _ABORT_SECONDS = 10.0
