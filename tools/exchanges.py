@@ -33,7 +33,7 @@ from contextlib import contextmanager, suppress
 from email.message import Message
 from typing import TYPE_CHECKING, Any
 
-from rustforge.http.errors import title_of
+from rustforge.http.app_error import title_of
 from tools.snippets import ROOT, read_sections
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from rustforge.http import (
     UnprocessableEntity,
     Validation,
 )
-from rustforge.http.errors import code_of, of_status, title_of
+from rustforge.http.app_error import code_of, of_status, title_of
 
 KINDS: list[tuple[type[AppError], int, str, str]] = [
     (Internal, 500, "INTERNAL_ERROR", "Internal Server Error"),

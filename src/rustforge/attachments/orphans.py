@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import Field, TypeAdapter
 from sqlalchemy import select, tuple_
-from typing_extensions import override
 
 from rustforge.attachments.hooks import drop
 from rustforge.attachments.purge import PurgeObject, purge
@@ -74,7 +73,6 @@ class SweepOrphans(Job):
     older_than: float = Field(default=_DAY, gt=0, allow_inf_nan=False)
     owners: Sequence[str] = ()
 
-    @override
     async def handle(self, ctx: JobContext) -> dict[str, int]:
         """Remove them, and tell how many."""
         swept = await sweep(ctx.db, ctx.storage, older_than=self.older_than, owners=self.owners)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy import select
-from typing_extensions import override
 
 from rustforge.attachments.records import lock_path
 from rustforge.db.tables import attachments
@@ -31,7 +30,6 @@ class PurgeObject(Job):
     NAME: ClassVar[str] = "rustforge.purge_object"
     path: str
 
-    @override
     async def handle(self, ctx: JobContext) -> None:
         """Remove it."""
         async with ctx.db.transaction() as session:

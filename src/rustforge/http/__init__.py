@@ -6,21 +6,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 try:
-    from rustforge.http.install import install as install
+    from rustforge.http.installing import install as install
 except ModuleNotFoundError as _error:
     if _error.name is None or _error.name.partition(".")[0] not in {"fastapi", "starlette"}:
         raise
     _msg = "fastapi is not installed; it comes with: pip install 'rustforge[http]'"
     raise ModuleNotFoundError(_msg, name=_error.name) from _error
-from rustforge.http.errors import AppError as AppError
-from rustforge.http.errors import BadRequest as BadRequest
-from rustforge.http.errors import Forbidden as Forbidden
-from rustforge.http.errors import Internal as Internal
-from rustforge.http.errors import NotFound as NotFound
-from rustforge.http.errors import TooManyRequests as TooManyRequests
-from rustforge.http.errors import Unauthorized as Unauthorized
-from rustforge.http.errors import UnprocessableEntity as UnprocessableEntity
-from rustforge.http.errors import Validation as Validation
+from rustforge.http.app_error import AppError as AppError
+from rustforge.http.app_error import BadRequest as BadRequest
+from rustforge.http.app_error import Forbidden as Forbidden
+from rustforge.http.app_error import Internal as Internal
+from rustforge.http.app_error import NotFound as NotFound
+from rustforge.http.app_error import TooManyRequests as TooManyRequests
+from rustforge.http.app_error import Unauthorized as Unauthorized
+from rustforge.http.app_error import UnprocessableEntity as UnprocessableEntity
+from rustforge.http.app_error import Validation as Validation
 from rustforge.http.locale import Catalogues as Catalogues
 from rustforge.http.locale import get_locale as get_locale
 from rustforge.http.locale import t as t

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.responses import Response
 
 from rustforge.errors import InvalidArgumentError
-from rustforge.http.errors import AppError, Internal, UnprocessableEntity, title_of
+from rustforge.http.app_error import AppError, Internal, UnprocessableEntity, title_of
 from rustforge.http.locale import t
 from rustforge.http.mapping import ErrorMapping
 from rustforge.http.request_ids import KEY

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 
+from rustforge.http.app_error import of_status
 from rustforge.http.envelope import log_failure, write_error
-from rustforge.http.errors import of_status
 from rustforge.http.request_ids import KEY
 
 if TYPE_CHECKING:

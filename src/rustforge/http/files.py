@@ -11,8 +11,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from rustforge.errors import ObjectExistsError, ObjectNotFoundError, StorageTokenError
+from rustforge.http.app_error import AppError, BadRequest, Forbidden, NotFound
 from rustforge.http.envelope import write_error
-from rustforge.http.errors import AppError, BadRequest, Forbidden, NotFound
 from rustforge.storage import Storage
 from rustforge.storage.objects import DEFAULT_TYPE, disposition
 from rustforge.storage.signing import reading, writing

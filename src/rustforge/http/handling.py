@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from starlette.exceptions import HTTPException
 
 from rustforge.http.allow import allowed_methods
+from rustforge.http.app_error import Internal
 from rustforge.http.envelope import log_error, write_error
-from rustforge.http.errors import Internal
 from rustforge.http.locale import RequestLocale
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from rustforge.errors import AttachmentRejectedError, ConfigurationError, ObjectNotFoundError, StorageTokenError
-from rustforge.http.errors import AppError, BadRequest, Forbidden, Internal, NotFound, Validation, of_status
+from rustforge.http.app_error import AppError, BadRequest, Forbidden, Internal, NotFound, Validation, of_status
 from rustforge.http.locale import t, validation_message
 
 if TYPE_CHECKING:

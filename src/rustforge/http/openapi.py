@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from rustforge.http.errors import title_of
+from rustforge.http.app_error import title_of
 from rustforge.http.responses import ErrorResponse
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI
 
-    from rustforge.http.errors import AppError
+    from rustforge.http.app_error import AppError
 
 __all__ = ["ProblemDetails", "errors", "install_openapi"]
 

@@ -21,7 +21,7 @@ def get_request_id() -> str | None:
     """Return the id of the request that is handled here, for logs and for calls to other services.
 
     It is the `X-Request-ID` of the request, where that is short and of safe characters, else a random one; the
-    response carries it. Outside of a request, and without [`install`][rustforge.http.install.install], it is `None`.
+    response carries it. Outside of a request, and without [`install`][rustforge.http.install], it is `None`.
 
     Example:
         ```python

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
     from starlette.types import ASGIApp
 
-    from rustforge.http.errors import AppError
+    from rustforge.http.app_error import AppError
 
 __all__ = ["install"]
 
