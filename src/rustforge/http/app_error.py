@@ -86,8 +86,8 @@ class AppError(Exception):
 
     def __init__(self, message: str = "", *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
-        self.message = message if message.strip() else title_of(self.status)
-        self.headers = dict(headers or {})
+        self.message: str = message if message.strip() else title_of(self.status)
+        self.headers: dict[str, str] = dict(headers or {})
 
     def __init_subclass__(cls) -> None:
         """Give the class a code that goes with its status."""
@@ -189,7 +189,9 @@ class Validation(UnprocessableEntity):
     ) -> None:
         super().__init__(message, headers=headers)
         given = errors or {}
-        self.errors = {name: [text] if isinstance(text, str) else list(text) for name, text in given.items()}
+        self.errors: dict[str, list[str]] | None = {
+            name: [text] if isinstance(text, str) else list(text) for name, text in given.items()
+        }
 
 
 _KINDS: dict[int, type[AppError]] = {

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from rustforge.http.handling import ErrorHandling
+    from rustforge.http.locale import RequestLocale
 
 __all__ = ["BROKEN", "CORS", "Exchange"]
 
@@ -72,8 +73,9 @@ class Exchange:
         self._receive = receive
         self._send = send
         self.head: Message | None = None
-        self.started = self.complete = False
-        self.locale = handling.locale(scope) if handling.catalogues else None
+        self.started: bool = False
+        self.complete: bool = False
+        self.locale: RequestLocale | None = handling.locale(scope) if handling.catalogues else None
 
     def send(self, message: Message) -> Awaitable[None]:
         """Send a part of the response."""

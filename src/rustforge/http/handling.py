@@ -28,10 +28,10 @@ class ErrorHandling:
     """How an application's errors are answered: what `install` was told."""
 
     def __init__(self, mapping: ErrorMapping, *, debug: bool, header: str, catalogues: Catalogues | None) -> None:
-        self.mapping = mapping
-        self.debug = debug
-        self.header = header.lower().encode()
-        self.catalogues = catalogues
+        self.mapping: ErrorMapping = mapping
+        self.debug: bool = debug
+        self.header: bytes = header.lower().encode()
+        self.catalogues: Catalogues | None = catalogues
 
     def locale(self, scope: Scope) -> RequestLocale | None:
         """Make what translates the messages of a request."""

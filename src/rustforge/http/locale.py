@@ -52,7 +52,7 @@ class Catalogues:
     """
 
     def __init__(self, texts: Mapping[str, _Texts], *, source: str = "en") -> None:
-        self.source = _tag(source)
+        self.source: str = _tag(source)
         self._texts = {_tag(name).lower(): found for name, found in texts.items()}
         self._names = {name.lower(): name for name in (self.source, *map(_tag, texts))}
         self._negotiate = lru_cache(maxsize=256)(self._choose)
@@ -144,7 +144,7 @@ class RequestLocale:
     __slots__ = ("_asked", "_header", "_hit", "_locale", "catalogues")
 
     def __init__(self, catalogues: Catalogues, *, header: str = "", locale: str = "") -> None:
-        self.catalogues = catalogues
+        self.catalogues: Catalogues = catalogues
         self._header = header
         self._locale = locale
         self._asked = self._hit = False

@@ -54,7 +54,7 @@ class LocalBackend:
 
     def __init__(self, root: Path, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """Say which folder; relative to the working directory of now."""
-        self.root = Path(os.path.abspath(root))  # noqa: PTH100 - links in it stay what they are
+        self.root: Path = Path(os.path.abspath(root))  # noqa: PTH100 - links in it stay what they are
         self.clock = clock
 
     async def open(self) -> None:
