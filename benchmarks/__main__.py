@@ -1,8 +1,8 @@
 """Measure everything, keep the results, and draw them for the site.
 
-python -m benchmarks                         # all of it: the cache, then the job queues (make bench)
+python -m benchmarks                         # all of it: cache, job queues, responses, storage (make bench)
 BENCH_QUICK=1 python -m benchmarks           # a quick look; the site keeps what it has
-python -m benchmarks --only cache            # the cache alone; so does `jobs`
+python -m benchmarks --only cache            # the cache alone; so do `jobs`, `http` and `storage`
 python -m benchmarks --only throughput flush --clients rustforge redis_py
 python -m benchmarks --only jobs-throughput jobs-idle --peers rustforge dramatiq
 """
@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +22,25 @@ from benchmarks import machine, report
 from benchmarks.bench import Bench
 from benchmarks.clients import BY_MODULE
 from benchmarks.goals import GOALS, judge
+from benchmarks.http import report as http_report
+from benchmarks.http import run as http
+from benchmarks.http.goals import GOALS as HTTP_GOALS
+from benchmarks.http.scale import SCALES as HTTP_SCALES
 from benchmarks.jobs import report as jobs_report
 from benchmarks.jobs import run as jobs
 from benchmarks.jobs.goals import GOALS as JOB_GOALS
 from benchmarks.jobs.peers import BY_MODULE as PEERS
 from benchmarks.jobs.scale import SCALES as JOB_SCALES
 from benchmarks.scale import SCALES, Scale
+from benchmarks.storage import report as storage_report
+from benchmarks.storage import run as storage
+from benchmarks.storage.goals import GOALS as STORAGE_GOALS
+from benchmarks.storage.scale import SCALES as STORAGE_SCALES
 from benchmarks.topics import flush, imports, limit, memory, stampede, throughput
 from tools import plots
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 
     from benchmarks.goals import Goal
 
@@ -46,7 +55,61 @@ TOPICS: dict[str, tuple[str, Topic]] = {
     "memory": ("memory", memory.measure),
 }
 """Every topic of the cache, with the part of the results that it gives."""
-HALVES = {"cache": tuple(TOPICS), "jobs": tuple(jobs.TOPICS)}
+
+
+@dataclass(frozen=True)
+class Area:
+    """A part of Rustforge that is measured, and has a result of its own.
+
+    Attributes:
+        topics: The names of its topics.
+        kept: The place of its results that the site shows.
+        goals: What it wants to reach.
+        measure: Measures the topics that the command line chooses.
+        tables: Makes the tables of its results.
+        everybody: Whether the command line leaves out none of those that take part.
+    """
+
+    topics: tuple[str, ...]
+    kept: Path
+    goals: Iterable[Goal]
+    measure: Callable[[argparse.Namespace, Collection[str]], Coroutine[Any, Any, dict[str, Any]]]
+    tables: Callable[[dict[str, Any]], dict[str, str]]
+    everybody: Callable[[argparse.Namespace], bool] = lambda _: True
+
+
+AREAS = {
+    "cache": Area(
+        tuple(TOPICS),
+        report.RESULT,
+        GOALS,
+        lambda options, topics: measure(SCALES[options.scale], topics, options.clients),
+        report.make_tables,
+        lambda options: set(options.clients) == set(BY_MODULE),
+    ),
+    "jobs": Area(
+        tuple(jobs.TOPICS),
+        report.JOBS_RESULT,
+        JOB_GOALS,
+        lambda options, topics: jobs.measure(JOB_SCALES[options.scale], topics, options.peers),
+        jobs_report.make_tables,
+        lambda options: set(options.peers) == set(PEERS),
+    ),
+    "http": Area(
+        http.TOPICS,
+        report.HTTP_RESULT,
+        HTTP_GOALS,
+        lambda options, topics: http.measure(HTTP_SCALES[options.scale], topics),
+        http_report.make_tables,
+    ),
+    "storage": Area(
+        tuple(storage.TOPICS),
+        report.STORAGE_RESULT,
+        STORAGE_GOALS,
+        lambda options, topics: storage.measure(STORAGE_SCALES[options.scale], topics),
+        storage_report.make_tables,
+    ),
+}
 
 
 async def measure(
@@ -81,29 +144,29 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     quick = os.environ.get("BENCH_QUICK", "0") not in {"", "0"}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure Rustforge beside its peers.")
     parser.add_argument("--scale", choices=SCALES, default="quick" if quick else "full")
-    choices = (*HALVES, *(topic for topics in HALVES.values() for topic in topics))
+    choices = (*AREAS, *(topic for area in AREAS.values() for topic in area.topics))
     parser.add_argument(
-        "--only", choices=choices, nargs="+", default=list(HALVES), metavar="TOPIC", help=", ".join(choices)
+        "--only", choices=choices, nargs="+", default=list(AREAS), metavar="TOPIC", help=", ".join(choices)
     )
     parser.add_argument("--clients", choices=BY_MODULE, nargs="+", default=list(BY_MODULE), metavar="CLIENT")
     parser.add_argument("--peers", choices=PEERS, nargs="+", default=list(PEERS), metavar="PEER")
     parser.add_argument("--output", type=Path, help="where to keep the results; the site shows those of the full run")
     options = parser.parse_args(arguments)
     options.topics = {
-        half: [topic for topic in topics if half in options.only or topic in options.only]
-        for half, topics in HALVES.items()
+        name: [topic for topic in area.topics if name in options.only or topic in options.only]
+        for name, area in AREAS.items()
     }
-    if options.output and all(options.topics.values()):
-        parser.error("--output keeps one result: choose topics of the cache or of the jobs by --only")
+    if options.output and sum(map(bool, options.topics.values())) > 1:
+        parser.error(f"--output keeps one result: choose one of {', '.join(AREAS)}, or topics of one, by --only")
     return options
 
 
 def keep(results: dict[str, Any], *, full: bool, output: Path | None, kept: Path) -> bool:
-    """Keep the results of one half; return whether the site shows them.
+    """Keep the results of one area; return whether the site shows them.
 
     Args:
         results: The results.
-        full: Whether all of that half was measured.
+        full: Whether all of that area was measured.
         output: Where to keep them; `None` takes the place that the site shows, or one beside it where not all of it
             was measured.
         kept: The place that the site shows.
@@ -131,23 +194,15 @@ def main() -> None:
     """Do what the command line says."""
     options = parse()
     published = False
-    if options.topics["cache"]:
-        results = asyncio.run(measure(SCALES[options.scale], options.topics["cache"], options.clients))
-        full = _is_full(options, "cache") and set(options.clients) == set(BY_MODULE)
-        published |= keep(results, full=full, output=options.output, kept=report.RESULT)
-        show(results, report.make_tables(results), GOALS)
-    if options.topics["jobs"]:
-        results = asyncio.run(jobs.measure(JOB_SCALES[options.scale], options.topics["jobs"], options.peers))
-        full = _is_full(options, "jobs") and set(options.peers) == set(PEERS)
-        published |= keep(results, full=full, output=options.output, kept=report.JOBS_RESULT)
-        show(results, jobs_report.make_tables(results), JOB_GOALS)
+    for name, area in AREAS.items():
+        if topics := options.topics[name]:
+            results = asyncio.run(area.measure(options, topics))
+            full = options.scale == "full" and len(topics) == len(area.topics) and area.everybody(options)
+            published |= keep(results, full=full, output=options.output, kept=area.kept)
+            show(results, area.tables(results), area.goals)
     if published:
         report.main()
         plots.main()
-
-
-def _is_full(options: argparse.Namespace, half: str) -> bool:
-    return bool(options.scale == "full" and len(options.topics[half]) == len(HALVES[half]))
 
 
 if __name__ == "__main__":

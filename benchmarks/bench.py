@@ -103,3 +103,14 @@ def summarise(values: Sequence[float], digits: int = 0) -> dict[str, Any]:
         "highest": max(rounded),
         "rounds": rounded,
     }
+
+
+def centre(values: Sequence[float], digits: int = 0) -> dict[str, Any]:
+    """Give the median of many short rounds, and between what the middle half of them lies."""
+    lower, median, upper = statistics.quantiles(values, n=4) if len(values) > 1 else [*values] * 3
+    return {
+        "median": round(median, digits),
+        "lowest": round(lower, digits),
+        "highest": round(upper, digits),
+        "rounds": len(values),
+    }

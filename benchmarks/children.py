@@ -19,6 +19,8 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 60.0
 """How long a child may take for one step."""
+READY = "ready"
+"""What a child says that waits to be told to go on."""
 _RESULT = "result "
 _LONGEST_LINE = 1 << 26
 
@@ -35,9 +37,10 @@ class Child:
 
     _new_session = False
     """Whether it leads a group of processes, so that all that it starts can be ended with it."""
+    _seconds = SECONDS
 
     def __init__(self, topic: str, **options: Any) -> None:
-        """Prepare it; the options are those of the topic's `work`."""
+        """Prepare it; the topic is a module, of the cache's topics unless it has dots, whose `work` has the options."""
         self._command = [sys.executable, "-m", "benchmarks.children", topic, json.dumps(options)]
         self._process: asyncio.subprocess.Process
         self._log: IO[bytes]
@@ -84,15 +87,25 @@ class Child:
         """
         assert self._process.stdout is not None
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(self._seconds):
                 line = (await self._process.stdout.readline()).decode().rstrip("\n")
         except TimeoutError:
-            msg = f"no answer within {SECONDS:g} s"
+            msg = f"no answer within {self._seconds:g} s"
             raise ChildError(msg) from None
         if not line:
             return None
         self.lines.append(line)
         return line
+
+    async def answer(self) -> Any:
+        """Wait for a line of JSON.
+
+        Raises:
+            ChildError: It ended before.
+        """
+        if (line := await self.line()) is None:
+            raise self._failure()
+        return json.loads(line)
 
     async def wait_for(self, word: str) -> None:
         """Wait until it says a word.
@@ -142,7 +155,8 @@ def main() -> None:
     from importlib import import_module  # noqa: PLC0415 - only children need it
 
     topic, options = sys.argv[1:]
-    result = import_module(f"benchmarks.topics.{topic}").work(**json.loads(options))
+    module = topic if "." in topic else f"benchmarks.topics.{topic}"
+    result = import_module(module).work(**json.loads(options))
     say(_RESULT + json.dumps(result))
 
 

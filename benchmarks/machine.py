@@ -27,13 +27,18 @@ def describe() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "server": f"{server.split()[0]} {server.split('v=')[1].split()[0]}",
-        "versions": {name: _version(name) for name in (*[client.distribution for client in CLIENTS], *LIBRARIES)},
+        "versions": versions_of(*(client.distribution for client in CLIENTS), *LIBRARIES),
     }
 
 
 def load() -> float | None:
     """Return the mean number of processes that ran or wanted to, over the last minute."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def versions_of(*distributions: str) -> dict[str, str | None]:
+    """Return the versions of packages; `None` for one that is not installed."""
+    return {distribution: _version(distribution) for distribution in distributions}
 
 
 def _version(distribution: str) -> str | None:

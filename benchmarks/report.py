@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients import CLIENTS
+from benchmarks.http import report as http
 from benchmarks.jobs import report as jobs
+from benchmarks.storage import report as storage
 from benchmarks.tables import MIB, goals, machine, number, ours, slug, spread, summary, tabulate
 from benchmarks.topics.limit import LIMIT_LABEL
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 RESULT = Path("benchmarks/results/cache.json")
 JOBS_RESULT = Path("benchmarks/results/jobs.json")
+HTTP_RESULT = Path("benchmarks/results/http.json")
+STORAGE_RESULT = Path("benchmarks/results/storage.json")
 TABLES = Path("docs/includes/benchmarks")
 
 
@@ -167,7 +171,9 @@ def make_files(root: Path) -> dict[Path, str]:
     """Make the tables of a working copy, by the file that each belongs in."""
     results = json.loads((root / RESULT).read_text())
     files = {root / TABLES / f"{name}.md": text for name, text in make_tables(results).items()}
-    return files | jobs.make_files(root / TABLES, json.loads((root / JOBS_RESULT).read_text()))
+    for area, result in ((jobs, JOBS_RESULT), (http, HTTP_RESULT), (storage, STORAGE_RESULT)):
+        files |= area.make_files(root / TABLES, json.loads((root / result).read_text()))
+    return files
 
 
 def main() -> None:

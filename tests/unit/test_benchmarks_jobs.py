@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import report
-from benchmarks.__main__ import HALVES, parse
+from benchmarks.__main__ import AREAS, parse
 from benchmarks.children import ChildError
 from benchmarks.goals import judge
 from benchmarks.jobs import report as jobs_report
@@ -145,10 +144,13 @@ def test_parts_that_were_not_measured() -> None:
     assert sorted(SCALES) == ["full", "quick", "tiny"]
 
 
-def test_each_half_can_be_chosen() -> None:
-    """Both halves are measured unless one of them, or some of their topics, are asked for."""
-    assert parse([]).topics == {half: list(topics) for half, topics in HALVES.items()}
-    assert parse(["--only", "jobs"]).topics == {"cache": [], "jobs": list(TOPICS)}
+def test_each_area_can_be_chosen() -> None:
+    """All areas are measured unless one of them, or some of their topics, are asked for."""
+    assert parse([]).topics == {name: list(area.topics) for name, area in AREAS.items()}
+    assert parse(["--only", "jobs"]).topics == {"cache": [], "jobs": list(TOPICS), "http": [], "storage": []}
     assert parse(["--only", "cache"]).topics["jobs"] == []
-    assert parse(["--only", "flush", "jobs-idle"]).topics == {"cache": ["flush"], "jobs": ["jobs-idle"]}
-    assert report.JOBS_RESULT.name == "jobs.json"
+    chosen = parse(["--only", "flush", "jobs-idle", "http"]).topics
+    assert chosen == {"cache": ["flush"], "jobs": ["jobs-idle"], "http": list(AREAS["http"].topics), "storage": []}
+    assert [area.kept.stem for area in AREAS.values()] == [*AREAS]
+    with pytest.raises(SystemExit):
+        parse(["--only", "http", "storage", "--output", "both.json"])

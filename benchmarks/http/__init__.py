@@ -1,0 +1,1 @@
+"""Responses: what `install` costs a request, and the envelope beside FastAPI's own response model."""

@@ -1,0 +1,1 @@
+"""Storage and attachments: large uploads, and images that are made smaller."""
