@@ -34,6 +34,7 @@ async def test_responses() -> None:
     results = await measure(TINY, ["http-responses"])
     assert [row["key"] for row in results["responses"]] == ["model", "model_again", "envelope"]
     assert len([*judge(results, GOALS)]) == 2
+    results["meta"]["command"] = "make bench"
     assert "ApiResponse" in make_tables(results)["http-responses"]
 
 
