@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SNIPPETS = Path(__file__).resolve().parents[2] / "examples" / "snippets"
+REDIS = re.compile(r'(?<!Storage\.)\bconnect\("memory://\w*"')
+"""Where an example connects to what a Redis server can take the place of; a storage in memory stays one."""
 SCRIPTS = sorted(
-    script
-    for script in SNIPPETS.glob("*/*.py")
-    if re.search(r'"memory://\w*", |"memory://\w*"\)|boot\(\)', script.read_text())
+    script for script in SNIPPETS.glob("*/*.py") if REDIS.search(script.read_text()) or "boot()" in script.read_text()
 )
 
 
@@ -33,7 +33,7 @@ def server() -> Iterator[RedisServer]:
 
 def run(script: Path, folder: Path, server: RedisServer) -> str:
     """Run a script with the server's address where it names memory://, and return what it prints."""
-    text = re.sub(r'"memory://\w*"', f'"{server.url}"', script.read_text())
+    text = REDIS.sub(f'connect("{server.url}"', script.read_text())
     copy = folder / script.name
     copy.write_text(text)
     env = {**os.environ, "REDIS_URL": server.url}

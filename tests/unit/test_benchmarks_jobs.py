@@ -35,7 +35,7 @@ async def test_throughput() -> None:
     assert ours == {OURS, f"{OURS}.traced", f"{OURS}.sampled", f"{OURS}.grouped", BY_HAND}
     assert all(row["ops_per_second"] > 0 for row in results["rows"])
     assert all(row["commands"]["median"] > 0 for row in results["costs"])
-    assert [row["keys"]["median"] for row in results["costs"]] == [0] * 4
+    assert [row["keys"]["median"] for row in results["costs"]] == [0] * 5
     assert results["meta"]["skipped"] == {}
 
 
