@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +41,16 @@ def redis_cluster() -> Iterator[RedisCluster]:
 def prefix() -> str:
     """Give the test a key prefix that no other test has."""
     return f"t{next(_numbers)}"
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Take back what a test's program made of the logging of this process, which others read."""
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers[:]
+    yield
+    root.setLevel(level)
+    root.handlers[:] = handlers
 
 
 @pytest.fixture(autouse=True)

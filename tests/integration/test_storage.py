@@ -192,7 +192,7 @@ async def test_a_put_is_whole_whenever_it_is_cancelled(storage: Storage, place: 
         await asyncio.wait([task])
         data, found = await storage.get(KEY), await storage.head(KEY)
         assert len(set(data)) == 1
-        if place.kind != "s3":  # where a request that is on its way may arrive between the two
+        if place.kind == "file":  # elsewhere a request that is on its way may arrive between the two
             assert found.metadata == {"n": chr(data[0])}
 
 
