@@ -295,14 +295,23 @@ async def work(
 
 @asynccontextmanager
 async def _services(order: dict[str, Any], log: Log) -> AsyncIterator[Any]:
-    """Open what an order works with; the database may be away."""
+    """Open what an order works with; the database may be away, and Redis for a while."""
     database = Database(order["database"], busy_timeout=0.2, pool_size=2)
     try:
-        async with Queue.connect(order["url"], prefix=order["prefix"], shards=order["shards"]) as queue:
+        async with await _connect(order) as queue:
             extensions = {"log": log, "worker": "new" * order.get("new", False)}
             yield SimpleNamespace(queue=queue, db=database, cache=None, settings=None, extensions=extensions)
     finally:
         await database.dispose()
+
+
+async def _connect(order: dict[str, Any]) -> Queue:
+    """Connect as soon as there is a server: it may be starting again."""
+    for _ in range(200):
+        with contextlib.suppress(RedisError):
+            return await Queue.connect(order["url"], prefix=order["prefix"], shards=order["shards"])
+        await asyncio.sleep(0.05)
+    return await Queue.connect(order["url"], prefix=order["prefix"], shards=order["shards"])
 
 
 async def produce_for_ever(order: dict[str, Any]) -> None:
