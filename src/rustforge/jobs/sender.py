@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rustforge.errors import RedisError, RedisTimeoutError
 from rustforge.jobs.scripts import ENQUEUE
 from rustforge.redis.multiplexer import own_copy
+from rustforge.redis.slices import Slices
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -26,8 +27,6 @@ __all__ = ["Sender"]
 
 _BATCH_JOBS = 500
 _BATCH_BYTES = 1 << 20
-_SLICE = 50  # jobs, once the ticks are large: then the server works on some while the tasks make the others
-_SUSTAINED = 8  # ticks
 _TRIES = 3
 _QUIET_SECONDS = 0.05
 _MANY_SETTLED = 64
@@ -85,8 +84,7 @@ class Sender:
         self._shards: dict[str, _Shard] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = _BATCH_JOBS
-        self._sliced = False
-        self._large_ticks = 0
+        self._slices = Slices(_BATCH_JOBS)
 
     def add(
         self, base: str, job_id: str, body: bytes, wait: int | None = None, *, once: bool = False
@@ -120,7 +118,7 @@ class Sender:
         batch.room -= 1
         batch.size += len(body)
         if not batch.room or batch.size > _BATCH_BYTES:
-            self._sliced = True
+            self._slices.sliced = True
             self._send(place)
             self._client.flush()
         return future
@@ -139,10 +137,7 @@ class Sender:
 
     def _send_all(self) -> None:
         """Send what a tick brought, or what is left of it, and see whether the ticks are large now."""
-        large = self._sliced or any(batch.jobs > _SLICE for batch in self._batches.values())
-        self._large_ticks = self._large_ticks + 1 if large else 0
-        self._room = _SLICE if self._large_ticks >= _SUSTAINED else _BATCH_JOBS
-        self._sliced = False
+        self._room = self._slices.end_tick(max((batch.jobs for batch in self._batches.values()), default=0))
         for place in tuple(self._batches):
             self._send(place)
         self._client.flush()

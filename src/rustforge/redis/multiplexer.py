@@ -34,6 +34,7 @@ from rustforge.errors import (
     RedisReplyError,
     RedisTimeoutError,
 )
+from rustforge.redis.slices import Slices
 from rustforge.redis.url import Address, show_address
 
 if TYPE_CHECKING:
@@ -48,8 +49,6 @@ E = TypeVar("E", bound=BaseException)
 _logger = logging.getLogger(__name__)
 _NOT_READY = object()
 _MAX_WRITE_BYTES = 1 << 20
-_SLICE = 50  # commands; half of what a hundred tasks send is the best of 20, 32, 50 and all
-_SUSTAINED = 8  # ticks
 _BACKOFF = (0.0, 0.05, 0.1, 0.2, 0.4)
 _SHORT_LIFE = 1.0
 _LOOP_LAG = 0.1
@@ -287,8 +286,7 @@ class Multiplexer:
         self._short_lives = 0
         self._flush_scheduled = False
         self._tick_open = False
-        self._sliced = False
-        self._large_ticks = 0
+        self._slices = Slices(max_queued)
         self._cut = max_queued
         self._deadline = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
@@ -328,7 +326,7 @@ class Multiplexer:
             self._open_tick()
         queue = self._queue
         if len(queue) >= self._cut:
-            self._sliced = True
+            self._slices.sliced = True
             self._write()
         self._queued_bytes += len(payload)
         if len(queue) >= self._max_queued or self._queued_bytes > self._max_queued_bytes:
@@ -378,9 +376,7 @@ class Multiplexer:
     def _flush(self) -> None:
         """Write what a tick brought, or what is left of it, and see whether the ticks are large now."""
         self._flush_scheduled = self._tick_open = False
-        self._large_ticks = self._large_ticks + 1 if self._sliced or len(self._queue) > _SLICE else 0
-        self._cut = _SLICE if self._large_ticks >= _SUSTAINED else self._max_queued
-        self._sliced = False
+        self._cut = self._slices.end_tick(len(self._queue))
         self._write()
 
     def _write(self) -> None:
