@@ -18,7 +18,7 @@ from rustforge.errors import (
     RedisReplyError,
 )
 from rustforge.redis.client import RedisClient
-from rustforge.redis.commands import UNSHAREABLE, refusal, spellings, unpack
+from rustforge.redis.commands import UNSHAREABLE, refusal, spellings, tracked, unpack
 from rustforge.redis.multiplexer import Reply, pack
 from rustforge.redis.pieces import (
     ASKING,
@@ -321,10 +321,7 @@ class ClusterClient(RedisClient):
         _, value, remaining = answers[0]
         if isinstance(remaining, list):  # the result of the transaction that an ASK made of it
             _, value, remaining = answers[0][-1]
-        for answer in (value, remaining):
-            if isinstance(answer, Exception):
-                raise answer
-        return value, remaining
+        return tracked(value, remaining)
 
     def _hear(self, push: list[Any]) -> None:
         if push[0] == b"invalidate":

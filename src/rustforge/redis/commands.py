@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hiredis
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from rustforge.types import CommandArgument
 
-__all__ = ["UNSHAREABLE", "refusal", "spellings", "split", "unpack"]
+__all__ = ["UNSHAREABLE", "refusal", "spellings", "split", "tracked", "unpack"]
 
 
 def spellings(names: str) -> frozenset[CommandArgument]:
@@ -51,6 +51,14 @@ def split(commands: Sequence[Sequence[CommandArgument]]) -> Iterator[Sequence[Se
             start = None
     if start is not None:
         yield commands[start:]
+
+
+def tracked(value: Any, remaining: Any) -> tuple[bytes | None, int]:
+    """Return what a tracked read brought, or raise what went wrong with it."""
+    for answer in (value, remaining):
+        if isinstance(answer, Exception):
+            raise answer
+    return value, remaining
 
 
 def unpack(payload: bytes) -> list[list[bytes]]:

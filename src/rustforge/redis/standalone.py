@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self
 
 from rustforge.redis.client import RedisClient
-from rustforge.redis.commands import UNSHAREABLE, refusal
+from rustforge.redis.commands import UNSHAREABLE, refusal, tracked
 from rustforge.redis.multiplexer import Multiplexer, Reply, pack
 
 if TYPE_CHECKING:
@@ -142,10 +142,7 @@ class StandaloneClient(RedisClient):
 
 async def _read_tracked(reply: Awaitable[list[Any]]) -> tuple[bytes | None, int]:
     _, value, remaining = await reply
-    for answer in (value, remaining):
-        if isinstance(answer, Exception):
-            raise answer
-    return value, remaining
+    return tracked(value, remaining)
 
 
 def _ready(value: Any, multiplexer: Multiplexer) -> Awaitable[Any]:
