@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 
 from rustforge.errors import ObjectExistsError, ObjectNotFoundError, StorageTokenError
-from rustforge.http.app_error import AppError, BadRequest, Forbidden, NotFound
+from rustforge.http.app_error import AppError, BadRequest, Forbidden, NotFound, of_status
 from rustforge.http.envelope import write_error
 from rustforge.storage import Storage
 from rustforge.storage.objects import DEFAULT_TYPE, disposition
@@ -34,30 +34,6 @@ _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 _CACHED_SECONDS = 3600
 _ATTEMPTS = 3
 _PDF = "application/pdf"
-
-
-class _MethodError(AppError):
-    """Files are read and uploaded, no more."""
-
-    status = 405
-
-
-class _ConflictError(AppError):
-    """The file has been uploaded already."""
-
-    status = 409
-
-
-class _TooLargeError(AppError):
-    """The upload has more bytes than were permitted."""
-
-    status = 413
-
-
-class _RangeError(AppError):
-    """There are no such bytes."""
-
-    status = 416
 
 
 def files_app(storage: Where) -> ASGIApp:
@@ -104,7 +80,7 @@ async def _answer(request: Request, storage: Storage) -> Response:
         return await _read(request, storage, key, token)
     if request.method == "PUT":
         return await _write(request, storage, key, token)
-    raise _MethodError(headers={"Allow": "GET, HEAD, PUT"})
+    raise of_status(405, headers={"Allow": "GET, HEAD, PUT"})
 
 
 async def _read(request: Request, storage: Storage, key: str, token: str) -> Response:
@@ -141,13 +117,13 @@ async def _write(request: Request, storage: Storage, key: str, token: str) -> Re
         raise BadRequest(msg)
     declared = request.headers.get("content-length", "")
     if declared.isascii() and declared.isdigit() and int(declared) > most:
-        raise _TooLargeError
+        raise of_status(413)
     try:
         await storage.put(
             key, _bounded(request, size, most), content_type=content_type or DEFAULT_TYPE, overwrite=False
         )
     except ObjectExistsError:
-        raise _ConflictError from None
+        raise of_status(409) from None
     return Response(status_code=204)
 
 
@@ -157,7 +133,7 @@ async def _bounded(request: Request, size: int | None, most: int) -> AsyncIterat
     async for piece in request.stream():
         total += len(piece)
         if total > most:
-            raise _TooLargeError
+            raise of_status(413)
         yield piece
     if size not in {None, total}:
         msg = f"The upload must have {size} bytes."
@@ -220,5 +196,5 @@ def _range(headers: Headers, found: StoredObject) -> tuple[int, int] | None:
         if last and int(last) < start:
             return None
     if start >= found.size:
-        raise _RangeError(headers={"Content-Range": f"bytes */{found.size}"})
+        raise of_status(416, headers={"Content-Range": f"bytes */{found.size}"})
     return start, end
