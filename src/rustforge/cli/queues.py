@@ -1,5 +1,6 @@
 """`rustforge jobs stats`, `pause`, `resume`, `cancel`, `clear`, `held` and `let-go`: the queues in Redis."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ from rustforge.boot import boot
 from rustforge.cli.options import Json, QueueName, Yes
 from rustforge.cli.output import confirm, show_json, show_table, with_bar
 from rustforge.cli.run import fail, run
-from rustforge.jobs.queue import QueueStats
+from rustforge.jobs.queue import Queue, QueueStats
 
 __all__ = ["cancel", "clear", "held", "let_go", "pause", "resume", "stats"]
 
@@ -68,10 +69,7 @@ def cancel(
 
     async def _work() -> None:
         async with boot() as ctx:
-            for name in [queue] if queue is not None else await ctx.queue.names():
-                if await ctx.queue.cancel(job_id, name):
-                    break
-            else:
+            if not await _in_one_of(ctx.queue, queue, lambda name: ctx.queue.cancel(job_id, name)):
                 fail(f"there is no job {job_id} in {'any queue' if queue is None else f'queue {queue}'}")
         _tell([job_id], "cancelled", as_json=as_json)
 
@@ -103,7 +101,7 @@ def held(queue: QueueName = None, as_json: Json = False) -> None:
 
     async def _work() -> None:
         async with boot() as ctx:
-            names = await ctx.queue.names() if queue is None else [queue]
+            names = await _names(ctx.queue, queue)
             rows = [
                 {"group": one.group, "queue": name, "job_id": one.job_id}
                 for name in names
@@ -128,14 +126,24 @@ def let_go(
 
     async def _work() -> None:
         async with boot() as ctx:
-            for name in [queue] if queue is not None else await ctx.queue.names():
-                if await ctx.queue.let_go(group, name):
-                    break
-            else:
+            if not await _in_one_of(ctx.queue, queue, lambda name: ctx.queue.let_go(group, name)):
                 fail(f"no failed job holds a group {group}")
         _tell([group], "let go", as_json=as_json)
 
     run(_work())
+
+
+async def _names(queues: Queue, chosen: str | None) -> list[str]:
+    """Name the queue that was chosen, or else all of them."""
+    return await queues.names() if chosen is None else [chosen]
+
+
+async def _in_one_of(queues: Queue, chosen: str | None, act: Callable[[str], Awaitable[bool]]) -> bool:
+    """Do something in one queue after the other until it was done; return whether it was."""
+    for name in await _names(queues, chosen):
+        if await act(name):
+            return True
+    return False
 
 
 def _row(one: QueueStats) -> list[object]:
