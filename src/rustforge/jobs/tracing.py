@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["trace_enqueueing", "trace_runs"]
 
 _SYSTEM = "rustforge"
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)")
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)")
 
 
 def trace_enqueueing(tracer: Tracer | None = None) -> Callable[[], None]:
@@ -94,8 +94,7 @@ def trace_runs(tracer: Tracer | None = None) -> Middleware:
         attributes = {**attributes, "messaging.message.id": ctx.job_id}
         if ctx.attempt:
             attributes["rustforge.job.attempt"] = ctx.attempt
-        header = ctx.traceparent
-        parent = _parent(trace, header) if header and _TRACEPARENT.match(header) else None
+        parent = None if ctx.traceparent is None else _parent(trace, ctx.traceparent)
         span = start(name, parent, kind, attributes)
         token = attach(set_span(span))
         try:
@@ -117,9 +116,12 @@ def trace_runs(tracer: Tracer | None = None) -> Middleware:
 
 
 def _parent(trace: Any, traceparent: str) -> Any:
-    """Read W3C's header, which has its form, into a context; one that names no span into none."""
-    flags = trace.TraceFlags(int(traceparent[53:55], 16))
-    found = trace.SpanContext(int(traceparent[3:35], 16), int(traceparent[36:52], 16), True, flags)  # noqa: FBT003
+    """Read W3C's header into a context, and one that makes no sense into none."""
+    match = _TRACEPARENT.match(traceparent)
+    if match is None:
+        return None
+    trace_id, span_id, flags = (int(part, 16) for part in match.groups())
+    found = trace.SpanContext(trace_id, span_id, True, trace.TraceFlags(flags))  # noqa: FBT003
     return trace.set_span_in_context(trace.NonRecordingSpan(found)) if found.is_valid else None
 
 
