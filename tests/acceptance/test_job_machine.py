@@ -107,7 +107,7 @@ class Machine(RuleBasedStateMachine):
         specs = sorted([*specs, *twice], key=lambda spec: not spec.plain)  # as the sender does
         self.specs |= {spec.id: spec for spec in specs}
         before = self.names("jobs")
-        found = self.run_script(ENQUEUE, "c", next(self.numbers), "n", 0, *written(specs))
+        found = self.run_script(ENQUEUE, "c", next(self.numbers), "", 0, *written(specs))
         others = {int(found[at]): found[at + 1].decode() for at in range(0, len(found), 2)}
         for place, spec in enumerate(specs):
             if spec in specs[:place]:

@@ -1074,3 +1074,16 @@ async def test_a_job_class_without_a_name_is_not_enqueued(memory_stage: Stage) -
 
     with pytest.raises(ValueError, match="NAME"):
         await memory_stage.queue.push(Nameless())
+
+
+async def test_marks_end_by_themselves(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What remembers the batches of a client has an end also on a server that came back empty between two of them."""
+    monkeypatch.setattr("rustforge.jobs.sender._QUIET_SECONDS", 60)
+    queue = await stage.connect()
+    marks = f"{queue.bases('default')[0]}:client:{queue._sender._identity}"
+    for _ in range(2):
+        await queue.push(Play())
+        assert 0 < await queue.client.call("PTTL", marks) <= 60_000
+        await queue.client.call("DEL", marks)
+    await queue.aclose()
+    await stage.work()

@@ -30,7 +30,6 @@ _BATCH_BYTES = 1 << 20
 _TRIES = 3
 _QUIET_SECONDS = 0.05
 _MANY_SETTLED = 64
-_RENEW_SECONDS = 20.0  # of the minute that marks live
 
 
 class _Batch:
@@ -61,13 +60,13 @@ class _Batch:
 class _Shard:
     """What was sent to one shard: how many batches are under way, and the numbers of those that are answered."""
 
-    __slots__ = ("base", "busy", "quiet", "renew_at", "settled")
+    __slots__ = ("base", "busy", "marked", "quiet", "settled")
 
     def __init__(self, base: str) -> None:
         self.base = base
         self.busy = 0
         self.settled: list[int] = []
-        self.renew_at = 0.0  # when its marks need a new life; 0 where there are none
+        self.marked = False
         self.quiet: asyncio.TimerHandle | None = None
 
 
@@ -131,8 +130,8 @@ class Sender:
         for shard in self._shards.values():
             if shard.quiet is not None:
                 shard.quiet.cancel()
-            if shard.renew_at:
-                shard.renew_at = 0.0
+            if shard.marked:
+                shard.marked = False
                 await self._forget(shard.base)
 
     def _send_all(self) -> None:
@@ -157,16 +156,12 @@ class Sender:
             settled, shard.settled = shard.settled, settled
         number = next(self._numbers)
         args, ids, futures = batch.close()
-        now = asyncio.get_running_loop().time()
-        flags = ("o" if once else "") + ("" if now < shard.renew_at else "n")
-        args[:0] = [self._identity, number, flags, len(settled), *settled]
+        args[:0] = [self._identity, number, int(once), len(settled), *settled]
         shard.busy += 1
-        if now >= shard.renew_at:
-            shard.renew_at = now + _RENEW_SECONDS
+        shard.marked = True
         try:
             reply = self._client.run(ENQUEUE, [base], args, retry=True)
         except RedisError as error:
-            shard.renew_at = 0.0
             self._end(shard)
             _refuse(futures, error)
         else:
@@ -227,7 +222,7 @@ class Sender:
             self._lost = self._count_lost()
             for shard in self._shards.values():
                 shard.settled = []
-                shard.renew_at = 0.0
+                shard.marked = False
 
     async def _answer(self, reply: Awaitable[list[Any]], base: str, args: list[CommandArgument]) -> list[Any]:
         """Wait for the script; after a time-out it may have run, so it is called again under the same number."""
@@ -241,8 +236,8 @@ class Sender:
     def _clean(self, shard: _Shard) -> None:
         """Forget the batches that were sent: their answers are here, so none of them comes again."""
         shard.quiet = None
-        if not shard.busy and shard.renew_at:
-            shard.renew_at = 0.0
+        if not shard.busy and shard.marked:
+            shard.marked = False
             shard.settled = []
             self._spawn(self._forget(shard.base))
 

@@ -206,7 +206,7 @@ def _detail(script: str, args: list[str]) -> str:
     if script == "settle":
         return _settled(args)
     if script == "enqueue":
-        return "once" if "o" in args[2] else ""
+        return "once" if args[2] == "1" else ""
     if script == "cron":
         return "fire" if args[2] else "ask"
     return ""

@@ -365,7 +365,7 @@ class Model:
         return await self._client.run(self._scripts[script.name], [BASE], args)
 
     async def _push(self, spec: Spec) -> str:
-        message = ["c", "1", "n", "0", *written([spec])]
+        message = ["c", "1", "", "0", *written([spec])]
         found = await self._run(ENQUEUE, message)
         await self._run(ENQUEUE, message)
         await self._client.call("DEL", f"{BASE}:client:c")

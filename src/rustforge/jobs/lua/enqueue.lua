@@ -1,8 +1,8 @@
--- ARGV: client, number of this batch, 'o' where the ids may never come again and 'n' where its marks need a new life,
--- how many batch numbers of the client are settled, these numbers, how many jobs may go straight to the ready ones, id
--- and body of each of these, and id, body and delay in ms of each of the others.
+-- ARGV: client, number of this batch, '1' where the ids may never come again, how many batch numbers of the client are
+-- settled, these numbers, how many jobs may go straight to the ready ones, id and body of each of these, and id, body
+-- and delay in ms of each of the others.
 -- Returns pairs of a job's place in the batch and the other id under which it stands, or under which it has been.
-local marks, number, once = base .. 'client:' .. ARGV[1], ARGV[2], string.find(ARGV[3], 'o', 1, true)
+local marks, number, once = base .. 'client:' .. ARGV[1], ARGV[2], ARGV[3] == '1'
 local settled = tonumber(ARGV[4])
 if call('HSETNX', marks, number, '') == 0 then -- it comes again, as its answer was lost on the way
   local known = call('HGET', marks, number)
@@ -11,9 +11,7 @@ end
 if settled > 0 then
   call('HDEL', marks, unpack(ARGV, 5, 4 + settled))
 end
-if string.find(ARGV[3], 'n', 1, true) then
-  call('PEXPIRE', marks, 60000)
-end
+call('PEXPIRE', marks, 60000) -- each time: a server that came back empty has forgotten what was said before
 local plain, first, others = tonumber(ARGV[5 + settled]), 6 + settled, {}
 local beyond = first + 2 * plain
 if plain > 0 then
