@@ -19,7 +19,7 @@ class Slices:
 
     def __init__(self, whole: int) -> None:
         """Say how many go together at most while nothing is cut."""
-        self.sliced = False
+        self.sliced: bool = False
         self._whole = whole
         self._large_ticks = 0
 
