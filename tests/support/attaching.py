@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from rustforge.attachments import (
     AttachmentRules,
     Attachments,
     attachment_jobs,
+    hooks,
     many_slot,
     single_slot,
 )
@@ -208,3 +210,7 @@ async def open_desk(database_url: str, prefix: str, storage_url: str, redis_url:
         async with db.engine.begin() as connection:
             await connection.run_sync(Base.metadata.create_all)
         yield Desk(db, queue, storage, place)
+        removals = tuple(hooks._tasks)  # those after a rollback, which would go on when the database is closed
+        for removal in removals:
+            removal.cancel()
+        await asyncio.gather(*removals, return_exceptions=True)
