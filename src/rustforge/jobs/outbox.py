@@ -109,17 +109,21 @@ class JobBuffer:
         """
         return (await self.push_many([job], delay))[0]
 
-    async def push_many(self, jobs: Iterable[Job], delay: Duration | None = None) -> list[str]:
+    async def push_many(
+        self, jobs: Iterable[Job], delay: Duration | None = None, *, ids: Sequence[str] | None = None
+    ) -> list[str]:
         """Push many jobs, in order.
 
         Args:
             jobs: The jobs.
             delay: As for `push`.
+            ids: Their ids, in order, where rows of the application's name the jobs; each must be new, for good. `None`
+                makes them.
 
         Returns:
             Their ids, in order.
         """
-        rows = _rows(jobs, delay)
+        rows = _rows(jobs, delay, ids)
         if rows:
             if isinstance(self._session, (AsyncSession, AsyncConnection)):
                 await self._session.execute(insert(outbox_jobs).values(created_at=utc_now()), rows)
@@ -332,10 +336,13 @@ def _sync_connection(connection: AsyncConnection) -> Connection:
     return found
 
 
-def _rows(jobs: Iterable[Job], delay: Duration | None) -> list[dict[str, Any]]:
+def _rows(jobs: Iterable[Job], delay: Duration | None, ids: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Write jobs as rows of the outbox."""
     wait = 0 if delay is None else milliseconds(delay, "delay", allow_zero=True)
-    written = [envelope_of(job) for job in jobs]
+    if ids is None:
+        written = [envelope_of(job) for job in jobs]
+    else:
+        written = [envelope_of(job, job_id=job_id) for job, job_id in zip(jobs, ids, strict=True)]
     return [{**columns_of(one), "name": one.name, "delay_ms": wait} for one in written]
 
 
