@@ -17,10 +17,11 @@ from rustforge.errors import InvalidArgumentError, InvalidTypeError
 from rustforge.jobs.envelope import new_id
 from rustforge.jobs.outbox import JobBuffer
 from rustforge.jobs.rows import plain
-from rustforge.notify.delivery import DeliveryJob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from rustforge.notify.delivery import DeliveryJob
 
 __all__ = ["FanOut", "Target", "fan_out", "new_event_id"]
 
