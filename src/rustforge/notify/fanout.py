@@ -148,11 +148,8 @@ def _checked(one: Target) -> tuple[str, str]:
     if one.channel != one.job.CHANNEL:
         msg = f"the channel of {one.job.__name__} is {one.job.CHANNEL!r}, not {one.channel!r}"
         raise InvalidArgumentError(msg)
-    if (
-        not isinstance(one.target, str)
-        or not 1 <= len(one.target) <= _LONGEST_TARGET
-        or plain(one.target) != one.target
-    ):
+    to: object = one.target
+    if not isinstance(to, str) or not 1 <= len(to) <= _LONGEST_TARGET or plain(to) != to:
         msg = f"target must be text of 1 to {_LONGEST_TARGET} characters, not {one.target!r}"
         raise InvalidArgumentError(msg)
     return one.channel, one.target

@@ -49,16 +49,17 @@ class Ledger:
     def __init__(self, db: Database) -> None:
         """Say where they are; `Ledger.of` gives the one that all share."""
         self._db = ref(db)  # which knows this one
-        self._loop = asyncio.get_running_loop()
         self._reads: Batcher[str, Delivery | None] = Batcher(self._read)
         self._marks: Batcher[Mark, None] = Batcher(self._mark)
 
     @classmethod
     def of(cls, db: Database) -> Ledger:
         """Return the one of this database on this event loop."""
-        found = _ledgers.get(db)
-        if found is None or found._loop is not asyncio.get_running_loop():
-            found = _ledgers[db] = cls(db)
+        loop = asyncio.get_running_loop()
+        home, found = _ledgers.get(db, (None, None))
+        if found is None or home is not loop:
+            found = cls(db)
+            _ledgers[db] = loop, found
         return found
 
     async def read(self, delivery_id: str) -> Delivery | None:
@@ -91,12 +92,13 @@ class Ledger:
         return found
 
 
-_ledgers: WeakKeyDictionary[Database, Ledger] = WeakKeyDictionary()
+_ledgers: WeakKeyDictionary[Database, tuple[asyncio.AbstractEventLoop, Ledger]] = WeakKeyDictionary()
 
 
 def _statement(status: DeliveryStatus | None) -> Update:
     """Write how a row is marked: nothing changes one that was sent, and only that it was sent one that was skipped."""
-    final = {"sent": ["sent"], "pending": ["pending", "sent", "skipped"]}.get(status or "", ["sent", "skipped"])
+    final = {"sent": ("sent",), "pending": ("pending", "sent", "skipped")}.get(status or "", ("sent", "skipped"))
+    open_ = [table.c.status != one for one in final]
     values: dict[str, Any] = {
         "attempts": table.c.attempts + bindparam("tried"),
         "last_error": null() if status == "sent" else func.coalesce(bindparam("error", type_=Text), table.c.last_error),
@@ -107,7 +109,7 @@ def _statement(status: DeliveryStatus | None) -> Update:
         values["status"] = status
     if status == "sent":
         values["sent_at"] = utc_now()
-    return update(table).where(table.c.id == bindparam("delivery"), table.c.status.not_in(final)).values(values)
+    return update(table).where(table.c.id == bindparam("delivery"), *open_).values(values)
 
 
 _STATEMENTS = {status: _statement(status) for status in (None, *get_args(DeliveryStatus))}
