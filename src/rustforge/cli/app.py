@@ -5,14 +5,14 @@ from typing import Annotated
 import typer
 
 from rustforge import __version__
-from rustforge.cli import database, failed, quarantine, queues
+from rustforge.cli import database, deliveries, failed, quarantine, queues
 from rustforge.cli.work import scheduler, worker
 
 __all__ = ["app"]
 
 app: typer.Typer = typer.Typer(
     name="rustforge",
-    help="Run workers and schedulers, and look after queues and failed jobs.",
+    help="Run workers and schedulers, and look after queues, failed jobs and deliveries.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # its boxes show local variables, and these hold payloads
 )
@@ -40,6 +40,11 @@ for _command in (
     _jobs.command(_command.__name__.strip("_").replace("_", "-"))(_command)
 _jobs.add_typer(quarantine.app, name="quarantine")
 app.add_typer(_jobs, name="jobs")
+
+_deliveries = typer.Typer(help="Look at what was sent to whom, as DATABASE_URL has it.", no_args_is_help=True)
+_deliveries.command("list")(deliveries.list_)
+_deliveries.command("show")(deliveries.show)
+app.add_typer(_deliveries, name="deliveries")
 
 _db = typer.Typer(help="Look after the tables at DATABASE_URL.", no_args_is_help=True)
 _db.command()(database.upgrade)

@@ -30,6 +30,7 @@ from rustforge.http.openapi import errors as errors
 from rustforge.http.request_ids import get_request_id as get_request_id
 from rustforge.http.responses import ApiResponse as ApiResponse
 from rustforge.http.responses import ErrorResponse as ErrorResponse
+from rustforge.http.routers import deliveries_router as deliveries_router
 from rustforge.http.routers import jobs_router as jobs_router
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ __all__ = [
     "UnprocessableEntity",
     "UploadPart",
     "Validation",
+    "deliveries_router",
     "errors",
     "files_app",
     "get_locale",

@@ -1,4 +1,4 @@
-"""The HTTP API of queues and failed jobs."""
+"""The HTTP API of queues, failed jobs and deliveries."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from rustforge.http.envelope import EnvelopeRoute, error_responses
 from rustforge.http.queue_routes import router as queue_router
 from rustforge.jobs.job import WorkerContext
 
-__all__ = ["jobs_router"]
+__all__ = ["deliveries_router", "jobs_router"]
 
 
 def jobs_router(
@@ -41,28 +41,73 @@ def jobs_router(
         app.include_router(jobs_router(lambda: app.state.ctx, authorize=require_admin), prefix="/admin")
         ```
     """
-    if not callable(authorize):
-        msg = (
-            "jobs_router shows payloads and can remove jobs, so it needs authorize=...: a FastAPI dependency that "
-            "raises for everybody who may not use it"
-        )
-        raise ConfigurationError(msg)
     try:
         from rustforge.http.failed_routes import router as failed_router  # noqa: PLC0415 - it needs an extra
     except ModuleNotFoundError as error:
-        msg = f"{error.name} is not installed; it comes with: pip install 'rustforge[sql]'"
-        raise ConfigurationError(msg) from error
-    given = ctx if callable(ctx) else lambda: ctx
-    router = APIRouter(
-        prefix=prefix,
-        tags=["jobs"],
-        dependencies=[Depends(_gate(authorize)), Depends(_giver(given, queues))],
-        responses=error_responses(401, 403, 422, 500),
-        route_class=EnvelopeRoute,
-    )
+        raise _missing(error) from error
+    router = _guarded("jobs_router shows payloads and can remove jobs", "jobs", ctx, authorize, queues, prefix)
     router.include_router(queue_router)
     router.include_router(failed_router)
     return router
+
+
+def deliveries_router(
+    ctx: WorkerContext | Callable[..., Any],
+    *,
+    authorize: Callable[..., Any] | None = None,
+    prefix: str = "/deliveries",
+) -> APIRouter:
+    """Make the API with which deliveries are looked at and counted, and failed ones are retried.
+
+    It shows what was sent to whom, so it is not made without somebody who says who may.
+
+    Args:
+        ctx: The [`BootContext`][rustforge.boot.BootContext]; or a dependency that gives it, as for `jobs_router`.
+        authorize: A dependency that raises for those who may not, or returns `False`, as for `jobs_router`.
+        prefix: What the paths start with.
+
+    Raises:
+        ConfigurationError: There is no `authorize`, or SQLAlchemy is not installed.
+
+    Example:
+        ```python
+        app.include_router(deliveries_router(lambda: app.state.ctx, authorize=require_admin), prefix="/admin")
+        ```
+    """
+    try:
+        from rustforge.http.delivery_routes import router as delivery_router  # noqa: PLC0415 - it needs an extra
+    except ModuleNotFoundError as error:
+        raise _missing(error) from error
+    router = _guarded("deliveries_router shows messages and targets", "deliveries", ctx, authorize, (), prefix)
+    router.include_router(delivery_router)
+    return router
+
+
+def _missing(error: ModuleNotFoundError) -> ConfigurationError:
+    msg = f"{error.name} is not installed; it comes with: pip install 'rustforge[sql]'"
+    return ConfigurationError(msg)
+
+
+def _guarded(  # noqa: PLR0917 - called by the two above
+    why: str,
+    tag: str,
+    ctx: WorkerContext | Callable[..., Any],
+    authorize: Callable[..., Any] | None,
+    queues: Sequence[str],
+    prefix: str,
+) -> APIRouter:
+    """Make a router that lets in only those who may."""
+    if not callable(authorize):
+        msg = f"{why}, so it needs authorize=...: a FastAPI dependency that raises for everybody who may not use it"
+        raise ConfigurationError(msg)
+    given = ctx if callable(ctx) else lambda: ctx
+    return APIRouter(
+        prefix=prefix,
+        tags=[tag],
+        dependencies=[Depends(_gate(authorize)), Depends(_giver(given, f"{tag}_router", queues))],
+        responses=error_responses(401, 403, 422, 500),
+        route_class=EnvelopeRoute,
+    )
 
 
 def _gate(authorize: Callable[..., Any]) -> Callable[..., None]:
@@ -75,12 +120,12 @@ def _gate(authorize: Callable[..., Any]) -> Callable[..., None]:
     return gate
 
 
-def _giver(given: Callable[..., Any], queues: Sequence[str]) -> Callable[..., None]:
+def _giver(given: Callable[..., Any], name: str, queues: Sequence[str]) -> Callable[..., None]:
     """Put the context where the handlers find it."""
 
     def give(request: Request, found: Annotated[Any, Depends(given)]) -> None:
         if found is None:
-            msg = "jobs_router got None as its context; is the application started?"
+            msg = f"{name} got None as its context; is the application started?"
             raise RuntimeError(msg)
         request.state.rustforge_jobs = found
         request.state.rustforge_queues = tuple(queues)
