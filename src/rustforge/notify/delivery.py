@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -54,6 +54,17 @@ class DeliveryJob(Job):
 
     CHANNEL: ClassVar[str] = ""
     delivery_id: str
+
+    @classmethod
+    def of(cls, delivery_id: str, target: str) -> Self:
+        """Make the job of a delivery; override it for a job that must know its target before it runs.
+
+        Args:
+            delivery_id: The delivery's id.
+            target: To whom it goes.
+        """
+        del target
+        return cls(delivery_id=delivery_id)
 
     async def send(self, delivery: Delivery, ctx: JobContext) -> int | None:
         """Send the message; a channel says how.

@@ -121,7 +121,7 @@ async def fan_out(
             "message": text,
             "attempts": 0,
         }
-        jobs[row["id"]] = one.job(delivery_id=row["id"])
+        jobs[row["id"]] = one.job.of(row["id"], one.target)
     now = {"created_at": utc_now(), "updated_at": utc_now()}
     conflict = (table.c.event_id, table.c.channel, table.c.target)
     new = await insert_new(session, table, list(rows.values()), conflict, now)
