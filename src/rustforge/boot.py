@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pydantic import ValidationError
 
@@ -17,6 +17,7 @@ from rustforge.errors import (
     ConfigurationError,
     DatabaseError,
     InvalidArgumentError,
+    NotifyError,
     RedisError,
     StorageError,
 )
@@ -24,14 +25,23 @@ from rustforge.jobs import Queue
 from rustforge.settings import Settings, without_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Mapping
 
     from rustforge.clock import Clock
     from rustforge.db import Database
     from rustforge.jobs import OutboxFlusher
+    from rustforge.notify import AlertChannel, MailChannel, RealtimePublisher, WebhookChannel
+    from rustforge.redis import RedisClient
     from rustforge.storage import Storage
 
 __all__ = ["BootContext", "boot"]
+
+
+class _Closes(Protocol):
+    async def aclose(self) -> None: ...
+
+
+C = TypeVar("C", bound=_Closes)
 
 
 class _Outbox(NamedTuple):
@@ -131,6 +141,81 @@ class LazyStorage:
             await self._made.aclose()
 
 
+class LazyChannel(Generic[C]):
+    """A channel of which nothing is imported or made before somebody asks for it."""
+
+    def __init__(self, setting: str, make: Callable[[], C]) -> None:
+        """Remember the setting that it comes from, and what makes it."""
+        self._setting = setting
+        self._make = make
+        self._made: C | None = None
+        self._ended = False
+
+    def get(self) -> C:
+        """Make the channel at the first call; it connects with its first message."""
+        if self._made is None:
+            if self._ended:
+                msg = f"{self._setting}: the application has ended"
+                raise NotifyError(msg)
+            try:
+                self._made = self._make()
+            except (ModuleNotFoundError, ConfigurationError) as error:
+                msg = f"{self._setting}: {error}"
+                raise ConfigurationError(msg) from error
+        return self._made
+
+    async def aclose(self) -> None:
+        """Close what was made."""
+        self._ended = True
+        if self._made is not None:
+            await self._made.aclose()
+
+
+class Channels(NamedTuple):
+    """The ways to people and other systems."""
+
+    mailer: LazyChannel[MailChannel]
+    realtime: LazyChannel[RealtimePublisher]
+    webhooks: LazyChannel[WebhookChannel]
+    alerts: LazyChannel[AlertChannel]
+
+    @classmethod
+    def of(cls, settings: Settings, client: RedisClient, clock: Clock = SYSTEM_CLOCK) -> Channels:
+        """Prepare those that the settings name; nothing is imported yet."""
+
+        def mailer() -> MailChannel:
+            from rustforge.notify.mail import MailChannel  # noqa: PLC0415 - an extra
+
+            return MailChannel(settings.mail_url, sender=settings.mail_from)
+
+        def realtime() -> RealtimePublisher:
+            from rustforge.notify.realtime import RealtimePublisher  # noqa: PLC0415 - not everybody has browsers
+
+            return RealtimePublisher(client, prefix=settings.redis_prefix)
+
+        def webhooks() -> WebhookChannel:
+            from rustforge.notify.webhook import WebhookChannel  # noqa: PLC0415 - an extra
+
+            return WebhookChannel(allow_private=settings.webhook_allow_private, clock=clock)
+
+        def alerts() -> AlertChannel:
+            from rustforge.notify.alert import AlertChannel  # noqa: PLC0415 - an extra
+
+            return AlertChannel(settings.alert_urls.get_secret_value().split())
+
+        return cls(
+            LazyChannel(f"MAIL_URL={without_credentials(settings.mail_url)}", mailer),
+            LazyChannel("REDIS_URL", realtime),
+            LazyChannel("WEBHOOK_ALLOW_PRIVATE", webhooks),
+            LazyChannel("ALERT_URLS", alerts),
+        )
+
+    async def aclose(self) -> None:
+        """Close what was made."""
+        for channel in reversed(self):
+            await channel.aclose()
+
+
 @dataclass(frozen=True, slots=True)
 class BootContext:
     """What an application gets from [`boot`][rustforge.boot.boot].
@@ -148,6 +233,7 @@ class BootContext:
     extensions: Mapping[str, Any]
     _database: LazyDatabase = field(repr=False, compare=False)
     _storage: LazyStorage = field(repr=False, compare=False)
+    _channels: Channels = field(repr=False, compare=False)
 
     @property
     def db(self) -> Database:
@@ -174,6 +260,38 @@ class BootContext:
         """
         return self._storage.get()
 
+    @property
+    def mailer(self) -> MailChannel:
+        """What sends mail by the server at `MAIL_URL`; where that is not set, mail goes to the log.
+
+        Raises:
+            ConfigurationError: The URL is wrong, or the extra `mail` is not installed.
+        """
+        return self._channels.mailer.get()
+
+    @property
+    def realtime(self) -> RealtimePublisher:
+        """What publishes to browsers, by the Redis at `REDIS_URL`."""
+        return self._channels.realtime.get()
+
+    @property
+    def webhooks(self) -> WebhookChannel:
+        """What sends webhooks.
+
+        Raises:
+            ConfigurationError: The extra `webhooks` is not installed.
+        """
+        return self._channels.webhooks.get()
+
+    @property
+    def alerts(self) -> AlertChannel:
+        """What alerts people at `ALERT_URLS`; where that is not set, alerts go to the log.
+
+        Raises:
+            ConfigurationError: A URL is wrong, or the extra `alerts` is not installed.
+        """
+        return self._channels.alerts.get()
+
 
 @asynccontextmanager
 async def boot(
@@ -186,7 +304,7 @@ async def boot(
         extensions: Services of the application by name, which handlers of jobs find in `ctx.extensions`.
 
     Yields:
-        The context with settings, cache, queue, database and storage.
+        The context with settings, cache, queue, database, storage and channels.
 
     Raises:
         BootError: Something cannot be opened. The message is one line that names the setting and the address, and
@@ -213,6 +331,7 @@ async def boot(
     async with cache, Queue(cache.client, prefix=settings.redis_prefix, shards=settings.queue_shards) as queue:
         database = LazyDatabase(settings.database_url, queue, migrate=not chosen)
         storage = LazyStorage(settings.storage_url, settings.secret_key.get_secret_value())
+        channels = Channels.of(settings, cache.client)
         try:
             if chosen:
                 try:
@@ -224,8 +343,10 @@ async def boot(
                     await storage.open()
                 except (ConfigurationError, StorageError) as error:
                     raise BootError(str(error)) from error
-            yield BootContext(settings, cache, queue, MappingProxyType(dict(extensions or {})), database, storage)
+            extra = MappingProxyType(dict(extensions or {}))
+            yield BootContext(settings, cache, queue, extra, database, storage, channels)
         finally:
+            await channels.aclose()
             await storage.aclose()
             await database.aclose()
 

@@ -15,6 +15,7 @@ __all__ = [
     "CacheError",
     "ConfigurationError",
     "DatabaseError",
+    "DeliveryRefusedError",
     "InvalidArgumentError",
     "InvalidTypeError",
     "JobDecodeError",
@@ -22,8 +23,12 @@ __all__ = [
     "JobError",
     "LockLostError",
     "LockTimeoutError",
+    "MailError",
+    "MailTemplateError",
+    "NotifyError",
     "ObjectExistsError",
     "ObjectNotFoundError",
+    "RealtimeError",
     "RedisAuthenticationError",
     "RedisClosedError",
     "RedisConnectionError",
@@ -38,6 +43,9 @@ __all__ = [
     "StorageError",
     "StorageTokenError",
     "StorageUnavailableError",
+    "WebhookAddressError",
+    "WebhookError",
+    "WebhookSignatureError",
 ]
 
 
@@ -237,3 +245,55 @@ class StorageUnavailableError(StorageError):
 
 class StorageTokenError(StorageError, ValueError):
     """A token of the storage was not signed by this application, was signed for something else, or has expired."""
+
+
+class NotifyError(RustforgeError):
+    """A message could not be delivered. Another attempt may help."""
+
+
+class DeliveryRefusedError(NotifyError):
+    """A message was refused for good, such as by an unknown mailbox; no other attempt is made.
+
+    Attributes:
+        status: The status of the answer, such as 550 of SMTP or 410 of HTTP; `None` where there was none.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        """Keep the status beside the text."""
+        super().__init__(message)
+        self.status = status
+
+
+class MailError(NotifyError):
+    """The mail server could not be reached, or did not take the mail now."""
+
+
+class MailTemplateError(NotifyError):
+    """A template of mail is not there, is not right, or was not given a value that it asks for."""
+
+
+class RealtimeError(NotifyError):
+    """A message could not be published, or a subscription could not go on."""
+
+
+class WebhookError(NotifyError):
+    """The receiver of a webhook could not be reached, or did not answer with a status of success.
+
+    Attributes:
+        status: The status of the answer; `None` where there was none.
+        retry_after: The seconds for which the receiver asked to be left alone; `None` where it did not.
+    """
+
+    def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
+        """Keep what the receiver said beside the text."""
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+
+
+class WebhookAddressError(NotifyError, ValueError):
+    """A webhook must not go to this address: it is not HTTPS, or belongs to this machine or a private network."""
+
+
+class WebhookSignatureError(NotifyError, ValueError):
+    """What came in as a webhook was not signed with the secret, or too long ago; answer it with 401."""

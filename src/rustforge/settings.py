@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Settings", "without_credentials"]
+__all__ = ["Settings", "SettingsOfTests", "without_credentials"]
 
 _HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
 
@@ -60,6 +60,17 @@ class Settings(BaseSettings):
     mail_url: str = Field(default="log:")
     """`MAIL_URL`: the SMTP server; `log:` writes mail to the log."""
 
+    mail_from: str = Field(default="")
+    """`MAIL_FROM`: who sends mail that names no sender, such as `Shop <shop@example.com>`."""
+
+    webhook_allow_private: bool = Field(default=False)
+    """`WEBHOOK_ALLOW_PRIVATE`: send webhooks to addresses of this machine and of private networks, too, and by plain
+    HTTP. For development.
+    """
+
+    alert_urls: SecretStr = Field(default=SecretStr(""))
+    """`ALERT_URLS`: where alerts go, as URLs of Apprise, one after the other with blanks between."""
+
     debug: bool = Field(default=False)
     """`DEBUG`: show the text of internal errors to clients. Never in production."""
 
@@ -67,6 +78,20 @@ class Settings(BaseSettings):
         """Show URLs without their credentials."""
         for name, value in super().__repr_args__():
             yield name, without_credentials(value) if name is not None and name.endswith("_url") else value
+
+
+class SettingsOfTests(BaseSettings):
+    """What a run of tests takes from outside, where neither its command line nor its configuration file says it."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    test_database_url: str = Field(default="")
+    """`TEST_DATABASE_URL`: the database beside which those of the tests are made; empty for files of SQLite."""
+
+    test_redis_url: str = Field(default="")
+    """`TEST_REDIS_URL`: the Redis in which each test has a prefix of its own; empty for one in each process."""
 
 
 def without_credentials(url: str) -> str:

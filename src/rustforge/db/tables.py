@@ -9,7 +9,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text, func, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
@@ -20,7 +33,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
     from sqlalchemy.types import TypeEngine
 
-__all__ = ["attachments", "failed_jobs", "metadata", "outbox_jobs", "utc_now"]
+__all__ = ["attachments", "deliveries", "failed_jobs", "metadata", "outbox_jobs", "utc_now", "webhook_endpoints"]
 
 
 class _UtcDateTime(TypeDecorator[datetime]):
@@ -138,3 +151,45 @@ attachments: Table = Table(
     ),
 )
 """Files of the application's rows: which slot of which row, and where the storage has the object."""
+
+deliveries: Table = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("response_status", Integer),
+    Column("created_at", _UtcDateTime, nullable=False),
+    Column("updated_at", _UtcDateTime, nullable=False),
+    Column("sent_at", _UtcDateTime),
+    UniqueConstraint("event_id", "channel", "target", name="ux_deliveries_event"),
+    Index("ix_deliveries_created_at", "created_at", "id"),
+    Index("ix_deliveries_status", "status", "created_at", "id"),
+    Index("ix_deliveries_event", "event", "created_at", "id"),
+    Index("ix_deliveries_target", "channel", "target", "created_at", "id"),
+)
+"""What went, or is to go, to one target of one channel for one event, and what became of it."""
+
+webhook_endpoints: Table = Table(
+    "webhook_endpoints",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("secrets", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("disabled_reason", Text),
+    Column("failing_since", _UtcDateTime),
+    Column("created_at", _UtcDateTime, nullable=False),
+    Column("updated_at", _UtcDateTime, nullable=False),
+    Index("ix_webhook_endpoints_owner", "owner", "created_at", "id"),
+)
+"""Where webhooks go: which events each wants, and what signs them."""

@@ -267,9 +267,37 @@ class JobContext:
         return self._services.storage
 
     @property
+    def mailer(self) -> Any:
+        """What sends mail."""
+        return self._of_boot("mailer")
+
+    @property
+    def realtime(self) -> Any:
+        """What publishes to browsers."""
+        return self._of_boot("realtime")
+
+    @property
+    def webhooks(self) -> Any:
+        """What sends webhooks."""
+        return self._of_boot("webhooks")
+
+    @property
+    def alerts(self) -> Any:
+        """What alerts the people who run the application."""
+        return self._of_boot("alerts")
+
+    @property
     def extensions(self) -> Mapping[str, Any]:
         """Services of the application, as given to `boot(extensions=...)`."""
         return self._services.extensions
+
+    def _of_boot(self, name: str) -> Any:
+        """Return a service that a context has which `boot` made, and others need not have."""
+        try:
+            return getattr(self._services, name)
+        except AttributeError:
+            msg = f"the handler asks for ctx.{name}, which the worker's {type(self._services).__name__} does not have"
+            raise ConfigurationError(msg) from None
 
     @property
     def enqueued_at(self) -> datetime:

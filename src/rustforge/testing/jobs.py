@@ -47,6 +47,22 @@ class _Services:
     def storage(self) -> Any:
         return self._find("storage")
 
+    @property
+    def mailer(self) -> Any:
+        return self._find("mailer")
+
+    @property
+    def realtime(self) -> Any:
+        return self._find("realtime")
+
+    @property
+    def webhooks(self) -> Any:
+        return self._find("webhooks")
+
+    @property
+    def alerts(self) -> Any:
+        return self._find("alerts")
+
     def _find(self, name: str) -> Any:
         found = self._given[name]
         if found is None:
@@ -81,6 +97,10 @@ def job_context(
     queue: Any = None,
     db: Any = None,
     storage: Any = None,
+    mailer: Any = None,
+    realtime: Any = None,
+    webhooks: Any = None,
+    alerts: Any = None,
     job: Job | type[Job] | None = None,
     job_id: str | None = None,
     attempt: int = 0,
@@ -96,6 +116,10 @@ def job_context(
         queue: The queue; `None` gives a [`FakeQueue`][rustforge.testing.FakeQueue].
         db: The database.
         storage: The storage, such as `Storage("memory://")`.
+        mailer: What sends mail, such as `MailChannel("memory:")`.
+        realtime: What publishes to browsers.
+        webhooks: What sends webhooks.
+        alerts: What alerts people.
         job: Whose name and queue the context has.
         job_id: The job's id; `None` makes one.
         attempt: How many attempts failed before.
@@ -105,7 +129,7 @@ def job_context(
 
     Example:
         ```python
-        ctx = job_context(mailer=FakeMailer(), attempt=2)
+        ctx = job_context(mailer=MailChannel("memory:"), attempt=2)
         await SendReceipt(order_id=7).handle(ctx)
         ```
     """
@@ -115,6 +139,10 @@ def job_context(
         "queue": FakeQueue() if queue is None else queue,
         "db": db,
         "storage": storage,
+        "mailer": mailer,
+        "realtime": realtime,
+        "webhooks": webhooks,
+        "alerts": alerts,
     }
     return RecordedContext(
         _Services(given, extensions),

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from tempfile import TemporaryDirectory
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from rustforge.boot import BootContext, LazyDatabase, LazyStorage
-from rustforge.cache import Cache
+from rustforge.boot import LazyDatabase, LazyStorage
 from rustforge.clock import SYSTEM_CLOCK, ManualClock, milliseconds
 from rustforge.errors import InvalidArgumentError
-from rustforge.jobs.queue import Queue
 from rustforge.jobs.registry import JobRegistry
-from rustforge.redis import RedisUrl
-from rustforge.redis.memory import MemoryClient
-from rustforge.settings import Settings
+from rustforge.testing.context import open_context
 from rustforge.testing.work import next_due, queues_of, run_until_empty
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Mapping
 
+    from rustforge.boot import BootContext
     from rustforge.jobs.job import Job
     from rustforge.jobs.scheduler import Scheduler
+    from rustforge.settings import Settings
     from rustforge.types import Duration
 
 __all__ = ["TimeTraveler", "time_travel"]
-
-_numbers = itertools.count(1)
 
 
 class TimeTraveler:
@@ -117,7 +111,7 @@ async def time_travel(
 
     Args:
         start: The time at which it stands; `None` for now.
-        settings: The settings that handlers see. Their URLs are not opened.
+        settings: The settings that handlers see, except for the addresses, which are the test's own.
         extensions: Services of the application by name.
         registry: The jobs that are run on the way.
 
@@ -134,20 +128,15 @@ async def time_travel(
     """
     moment = SYSTEM_CLOCK.time() if start is None else start.timestamp()
     clock = ManualClock(round(moment, 3))
-    chosen = Settings.model_construct() if settings is None else settings
-    async with AsyncExitStack() as stack:
-        client = MemoryClient(RedisUrl.parse(f"memory://time-travel-{next(_numbers)}"), clock)
-        await client.open()
-        stack.push_async_callback(client.aclose)
-        cache = await stack.enter_async_context(Cache(client, prefix=chosen.redis_prefix))
-        queue = await stack.enter_async_context(Queue(client, prefix=chosen.redis_prefix))
-        # A file, as a database in memory goes with its connection, such as one that was cancelled in the middle.
-        folder = stack.enter_context(TemporaryDirectory(prefix="rustforge-", ignore_cleanup_errors=True))
-        database = LazyDatabase(f"sqlite+aiosqlite:///{folder}/test.db", queue, migrate=True)
-        stack.push_async_callback(database.aclose)
-        storage = LazyStorage("memory://", clock=clock)
-        stack.push_async_callback(storage.aclose)
-        ctx = BootContext(chosen, cache, queue, MappingProxyType(dict(extensions or {})), database, storage)
-        traveler = TimeTraveler(ctx, clock)
-        traveler.register(*JobRegistry.of(registry))
-        yield traveler
+    # A file, as a database in memory goes with its connection, such as one that was cancelled in the middle.
+    with TemporaryDirectory(prefix="rustforge-", ignore_cleanup_errors=True) as folder:
+        async with open_context(
+            settings=settings,
+            extensions=extensions,
+            clock=clock,
+            database=lambda queue: LazyDatabase(f"sqlite+aiosqlite:///{folder}/test.db", queue, migrate=True),
+            storage=LazyStorage("memory://", clock=clock),
+        ) as ctx:
+            traveler = TimeTraveler(ctx, clock)
+            traveler.register(*JobRegistry.of(registry))
+            yield traveler
