@@ -1,0 +1,1 @@
+"""A shop: articles to read, orders to place. The cookbook builds it."""

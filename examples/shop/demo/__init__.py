@@ -1,0 +1,1 @@
+"""The demo: `python -m shop.demo` runs the shop, and plays the world around it."""

@@ -1,0 +1,1 @@
+"""The endpoints of webhooks, as staff manage them."""

@@ -1,0 +1,1 @@
+"""Orders: placed once, and told of to everybody whom they concern."""

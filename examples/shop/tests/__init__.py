@@ -1,0 +1,1 @@
+"""The tests of the shop. Some are shown by the cookbook."""
