@@ -83,6 +83,11 @@ class LazyDatabase:
             self._flusher.listen(self._loop)
         return self._made
 
+    async def flush_outbox(self) -> None:
+        """Enqueue what was committed, if the database was used at all; a commit does so in the background."""
+        if self._flusher is not None:
+            await self._flusher.flush()
+
     async def aclose(self) -> None:
         """Close what was opened."""
         self._ended = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rustforge.boot import BootContext
 from rustforge.errors import JobError
 from rustforge.jobs.job import Job
 from rustforge.jobs.registry import JobRegistry
@@ -31,7 +32,7 @@ async def run_until_empty(
     until: float | None = None,
     **options: Any,
 ) -> WorkerStatistics:
-    """Run all jobs that can be run, those that they enqueue included.
+    """Run all jobs that can be run, those that they enqueue included, and those of the outbox that are committed.
 
     Args:
         ctx: The services, such as a [`BootContext`][rustforge.boot.BootContext].
@@ -49,17 +50,27 @@ async def run_until_empty(
     """
     known = JobRegistry.of(registry)
     worker = Worker(ctx, await queues_of(ctx.queue, known), registry=known, **options)
-    await worker.run_until_empty()
+    await _work_off(ctx, worker)
     for _ in range(_MANY):
         due = None if clock is None else await next_due(ctx.queue, await queues_of(ctx.queue, known))
         if clock is None or due is None or (until is not None and due > until):
             return worker.statistics()
         clock.advance(max(due - clock.time(), 0) + _A_MILLISECOND)
-        await worker.run_until_empty()
+        await _work_off(ctx, worker)
     msg = (
         f"after {_MANY:,} delays there are still jobs; one of them seems to enqueue itself, or to be snoozed, for ever"
     )
     raise JobError(msg)
+
+
+async def _work_off(ctx: WorkerContext, worker: Worker) -> None:
+    """Run what can be run now, until a round has found nothing."""
+    claimed = -1
+    while worker.statistics().claimed != claimed:
+        claimed = worker.statistics().claimed
+        if isinstance(ctx, BootContext):
+            await ctx._database.flush_outbox()  # noqa: SLF001 - which is ours
+        await worker.run_until_empty()
 
 
 async def queues_of(queue: Queue, registry: JobRegistry) -> list[str]:
