@@ -40,13 +40,16 @@ STEPS := lint architecture types unit site site-tests
 export NO_MKDOCS_2_WARNING := 1
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup serve site test check lint architecture types unit site-tests chaos coverage lowest bench fmt lock clean
+.PHONY: help setup demo serve site test check lint architecture types unit site-tests chaos coverage lowest bench fmt lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: $(READY) ## Create the environment in .venv
 	@echo "The environment is ready: $(VENV)/bin/python"
+
+demo: $(READY) ## Run the example shop: web, worker and scheduler, without a server (PORT=8000 DATA=./demo-data)
+	@PYTHONPATH=examples $(PY) -m shop.demo --port $(PORT) $(if $(DATA),--data $(DATA))
 
 serve: $(READY) ## Build the site strictly and serve it with live reload (PORT=8000)
 	@$(PY) -m tools.serve --port $(PORT)
