@@ -35,9 +35,12 @@ from rustforge.http.routers import jobs_router as jobs_router
 
 if TYPE_CHECKING:
     from rustforge.http.files import files_app as files_app
+    from rustforge.http.realtime_routes import realtime_router as realtime_router
     from rustforge.http.uploads import UploadPart as UploadPart
     from rustforge.http.uploads import multipart as multipart
     from rustforge.http.uploads import store_upload as store_upload
+    from rustforge.http.webhooks import IncomingWebhook as IncomingWebhook
+    from rustforge.http.webhooks import verified_webhook as verified_webhook
 
 __all__ = [
     "ApiResponse",
@@ -46,6 +49,7 @@ __all__ = [
     "Catalogues",
     "ErrorResponse",
     "Forbidden",
+    "IncomingWebhook",
     "Internal",
     "NotFound",
     "ProblemDetails",
@@ -62,13 +66,23 @@ __all__ = [
     "install",
     "jobs_router",
     "multipart",
+    "realtime_router",
     "store_upload",
     "t",
     "use_locale",
+    "verified_webhook",
 ]
 
 
-_LATER = {"UploadPart": "uploads", "files_app": "files", "multipart": "uploads", "store_upload": "uploads"}
+_LATER = {
+    "IncomingWebhook": "webhooks",
+    "UploadPart": "uploads",
+    "files_app": "files",
+    "multipart": "uploads",
+    "realtime_router": "realtime_routes",
+    "store_upload": "uploads",
+    "verified_webhook": "webhooks",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,23 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from rustforge.errors import AttachmentRejectedError, ConfigurationError, ObjectNotFoundError, StorageTokenError
-from rustforge.http.app_error import AppError, BadRequest, Forbidden, Internal, NotFound, Validation, of_status
+from rustforge.errors import (
+    AttachmentRejectedError,
+    ConfigurationError,
+    ObjectNotFoundError,
+    StorageTokenError,
+    WebhookSignatureError,
+)
+from rustforge.http.app_error import (
+    AppError,
+    BadRequest,
+    Forbidden,
+    Internal,
+    NotFound,
+    Unauthorized,
+    Validation,
+    of_status,
+)
 from rustforge.http.locale import t, validation_message
 
 if TYPE_CHECKING:
@@ -74,6 +89,7 @@ class ErrorMapping:
             AttachmentRejectedError: _rejected,
             ObjectNotFoundError: _missing,
             StorageTokenError: _invalid_token,
+            WebhookSignatureError: _unsigned,
             **self._given,
         }
 
@@ -138,6 +154,10 @@ def _missing(_error: Exception) -> AppError:
 
 def _invalid_token(_error: Exception) -> AppError:
     return Forbidden(t("This token is not valid, or not any more."))
+
+
+def _unsigned(_error: Exception) -> AppError:
+    return Unauthorized(t("The webhook is not signed as it must be."))
 
 
 def _rejected(error: AttachmentRejectedError) -> AppError:
