@@ -21,8 +21,10 @@ from rustforge.cli.app import app
 from rustforge.db import Database
 from rustforge.jobs import Job, JobContext
 from rustforge.jobs.envelope import Envelope
+from rustforge.notify import fan_out
 from rustforge.settings import Settings
 from rustforge.testing import run_until_empty
+from tests.support import texting
 from tests.support.wait import wait_until
 
 if TYPE_CHECKING:
@@ -488,13 +490,45 @@ async def test_the_tables(place: Place) -> None:
     assert (await place.json("jobs", "list"))["items"] == []
 
 
+# -- deliveries ------------------------------------------------------------------------------------------------------
+
+
+async def test_deliveries(place: Place, ctx: BootContext) -> None:
+    """As a table and as JSON, by filter and page by page, and one of them with its message."""
+    assert (await place.ask("deliveries", "list")) == "No deliveries.\n"
+    async with ctx.db.transaction() as session:
+        done = await fan_out(session, "order.placed", [texting.text(one) for one in ("+1", "[red]+2")])
+    table = await place.ask("deliveries", "list")
+    assert all(one in table for one in (*done.delivery_ids, "order.placed", "[red]+2", "pending"))
+    page = await place.json("deliveries", "list", "--limit", "1", "--status", "pending", "--since", "1h")
+    assert [one["target"] for one in page["items"]] == ["[red]+2"]
+    assert [one["target"] for one in (await place.json("deliveries", "list", "--before", page["next"]))["items"]] == [
+        "+1"
+    ]
+    assert "There are more: --before " in (await place.ask("deliveries", "list", "--limit", "1"))
+    for nothing in (["--channel", "mail"], ["--event", "x"], ["--event-id", "x"], ["--until", "2020-01-01"]):
+        assert (await place.json("deliveries", "list", *nothing))["items"] == []
+    assert len((await place.json("deliveries", "list", "--target", "+1"))["items"]) == 1
+    assert "Error: status must be" in (await place.ask("deliveries", "list", "--status", "lost", code=1))
+    one = done.delivery_ids[0]
+    assert (await place.json("deliveries", "show", one))["message"] == {"words": "Thank you!"}
+    assert '{"words":"Thank you!"}' in (await place.ask("deliveries", "show", one))
+    assert (await place.ask("deliveries", "show", "x", code=1)) == "Error: there is no delivery x\n"
+
+
 # -- the command itself ----------------------------------------------------------------------------------------------
 
 
 async def test_version_and_help(place: Place) -> None:
     """It tells its version, and what it can do."""
     assert (await place.ask("--version")) == f"{__version__}\n"
-    for arguments in (["--help"], ["worker", "--help"], ["jobs", "--help"], ["jobs", "quarantine", "--help"]):
+    for arguments in (
+        ["--help"],
+        ["worker", "--help"],
+        ["jobs", "--help"],
+        ["jobs", "quarantine", "--help"],
+        ["deliveries", "--help"],
+    ):
         assert "Usage" in (await place.ask(*arguments))
 
 

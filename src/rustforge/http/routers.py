@@ -45,9 +45,9 @@ def jobs_router(
         from rustforge.http.failed_routes import router as failed_router  # noqa: PLC0415 - it needs an extra
     except ModuleNotFoundError as error:
         raise _missing(error) from error
-    router = _guarded("jobs_router shows payloads and can remove jobs", "jobs", ctx, authorize, queues, prefix)
-    router.include_router(queue_router)
-    router.include_router(failed_router)
+    router = _guarded("jobs_router shows payloads and can remove jobs", "jobs", ctx, authorize, queues)
+    router.include_router(queue_router, prefix=prefix)
+    router.include_router(failed_router, prefix=prefix)
     return router
 
 
@@ -78,8 +78,8 @@ def deliveries_router(
         from rustforge.http.delivery_routes import router as delivery_router  # noqa: PLC0415 - it needs an extra
     except ModuleNotFoundError as error:
         raise _missing(error) from error
-    router = _guarded("deliveries_router shows messages and targets", "deliveries", ctx, authorize, (), prefix)
-    router.include_router(delivery_router)
+    router = _guarded("deliveries_router shows messages and targets", "deliveries", ctx, authorize)
+    router.include_router(delivery_router, prefix=prefix)
     return router
 
 
@@ -88,13 +88,12 @@ def _missing(error: ModuleNotFoundError) -> ConfigurationError:
     return ConfigurationError(msg)
 
 
-def _guarded(  # noqa: PLR0917 - called by the two above
+def _guarded(
     why: str,
     tag: str,
     ctx: WorkerContext | Callable[..., Any],
     authorize: Callable[..., Any] | None,
-    queues: Sequence[str],
-    prefix: str,
+    queues: Sequence[str] = (),
 ) -> APIRouter:
     """Make a router that lets in only those who may."""
     if not callable(authorize):
@@ -102,7 +101,6 @@ def _guarded(  # noqa: PLR0917 - called by the two above
         raise ConfigurationError(msg)
     given = ctx if callable(ctx) else lambda: ctx
     return APIRouter(
-        prefix=prefix,
         tags=[tag],
         dependencies=[Depends(_gate(authorize)), Depends(_giver(given, f"{tag}_router", queues))],
         responses=error_responses(401, 403, 422, 500),
