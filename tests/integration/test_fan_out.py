@@ -133,7 +133,7 @@ async def test_a_commit_gives_each_target_a_row_and_a_job(desk: Desk) -> None:
     first = await desk.show(done.delivery_ids[0])
     assert (first.event_id, first.event, first.channel, first.target) == (done.event_id, "order.placed", "text", "+1")
     assert (first.status, first.attempts, first.message) == ("pending", 0, {"words": "Thank you!"})
-    assert first.last_error is first.response_status is first.sent_at is None
+    assert (first.last_error, first.response_status, first.sent_at) == (None, None, None)
     assert first.created_at <= first.updated_at
 
 
