@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI, Request
 
 from rustforge.boot import boot
-from rustforge.http import files_app, install, jobs_router
+from rustforge.http import (
+    deliveries_router,
+    files_app,
+    install,
+    jobs_router,
+    realtime_router,
+)
 from shop.articles.routes import router as articles
+from shop.endpoints.routes import router as endpoints
+from shop.orders.routes import may_listen
+from shop.orders.routes import router as orders
 from shop.settings import ShopSettings
 from shop.state import AppState, require_admin
 
@@ -50,8 +59,15 @@ def create_app(
         del request
         return context().storage
 
-    app.include_router(articles)
-    app.include_router(jobs_router(context, authorize=require_admin))
+    for router in (
+        articles,
+        orders,
+        endpoints,
+        jobs_router(context, authorize=require_admin),
+        deliveries_router(context, authorize=require_admin),
+        realtime_router(context, authorize=may_listen),
+    ):
+        app.include_router(router)
     app.mount("/files", files_app(storage))
     return app
 

@@ -4,11 +4,13 @@ import uuid
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
+from fastapi.requests import HTTPConnection
 
 from rustforge.http import ApiResponse, NotFound, UnprocessableEntity, errors
+from shop.jobs.orders import CHANNEL, STAFF
 from shop.orders import service
 from shop.schemas import NewOrder, OrderView
-from shop.state import State
+from shop.state import State, get_state, require_admin
 
 router = APIRouter(prefix="/orders", tags=["orders"])
 
@@ -42,3 +44,18 @@ async def place(
 async def show(public_id: uuid.UUID, state: State) -> ApiResponse[OrderView]:
     """Look at an order; its id is known to its customer only."""
     return ApiResponse.success(await service.find_order(state, public_id))
+
+
+# --8<-- [start:listen]
+async def may_listen(
+    connection: HTTPConnection, channel: str, room: str | None
+) -> bool:
+    """Say who hears of orders: staff of all, and of one who knows its id."""
+    if channel != CHANNEL or room is None:
+        return False
+    if room == STAFF:
+        await require_admin(connection, await get_state(connection))
+    return True
+
+
+# --8<-- [end:listen]

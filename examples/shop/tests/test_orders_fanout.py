@@ -15,6 +15,7 @@ from rustforge.jobs import FailedJobs, JobBuffer
 from rustforge.notify import (
     Deliveries,
     Delivery,
+    MailChannel,
     WebhookChannel,
     WebhookEndpoints,
     verify_webhook,
@@ -98,17 +99,15 @@ class Shop:
 @pytest.fixture
 async def shop(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     """Open the shop."""
-    mailbox = Mailbox()
-    async with serve_mail(mailbox) as mail_url, AsyncExitStack() as stack:
-        settings = ShopSettings(
-            _env_file=None,
-            redis_prefix="shop",
-            database_url="not opened",
-            mail_url=mail_url,
-            mail_from="Shop <shop@example.com>",
-            webhook_allow_private=True,
-            admin_token=TOKEN,
-        )
+    settings = ShopSettings(
+        _env_file=None,
+        redis_prefix="shop",
+        database_url="not opened",
+        webhook_allow_private=True,
+        admin_token=TOKEN,
+    )
+    mailbox, alerts = Mailbox(), list[str]()
+    async with AsyncExitStack() as stack:
         time = await stack.enter_async_context(
             time_travel(settings=settings, registry=registry)
         )
@@ -116,19 +115,27 @@ async def shop(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
             await session.run_sync(
                 lambda sync: Base.metadata.create_all(sync.connection())
             )
-        app = create_app(settings, ctx=time.ctx)
-        await stack.enter_async_context(app.router.lifespan_context(app))
-        client = await stack.enter_async_context(
-            AsyncClient(transport=ASGITransport(app=app), base_url="http://shop")
-        )
-        client.headers["Authorization"] = f"Bearer {TOKEN}"
-        found = Shop(client, time, mailbox, stack=stack)
+        # A real mail server in place of the list that tests have
+        url = await stack.enter_async_context(serve_mail(mailbox))
+        mailer = MailChannel(url, sender="shop@example.com", clock=time.clock)
+        await stack.enter_async_context(mailer)
+        monkeypatch.setattr(type(time.ctx), "mailer", mailer)
 
-        async def send(title: str, body: str = "", **_: Any) -> None:
-            found.alerts.append(f"{title}: {body}")
+        async def alert(title: str, body: str = "") -> None:
+            alerts.append(f"{title}: {body}")
 
-        monkeypatch.setattr(type(time.ctx.alerts), "send", staticmethod(send))
-        yield found
+        monkeypatch.setattr(time.ctx.alerts, "send", alert)
+        client = await stack.enter_async_context(make_client(settings, time.ctx))
+        yield Shop(client, time, mailbox, alerts=alerts, stack=stack)
+
+
+def make_client(settings: ShopSettings, ctx: BootContext) -> AsyncClient:
+    """Make a client of the application, as staff."""
+    app = create_app(settings, ctx=ctx)
+    app.state.shop = AppState.of(settings, ctx)
+    client = AsyncClient(transport=ASGITransport(app=app), base_url="http://shop")
+    client.headers["Authorization"] = f"Bearer {TOKEN}"
+    return client
 
 
 # --8<-- [start:placed]
@@ -378,7 +385,7 @@ async def test_this_machine_is_no_place_for_webhooks(
     """127.0.0.1 is refused when it is registered, and again when it is sent to."""
     receiver = await shop.receiver()
     settings = shop.ctx.settings.model_copy(update={"webhook_allow_private": False})
-    async with create_client(settings, shop.ctx) as client:
+    async with make_client(settings, shop.ctx) as client:
         for url in (
             "http://127.0.0.1:9/hook",
             "https://127.0.0.1/hook",
@@ -397,14 +404,3 @@ async def test_this_machine_is_no_place_for_webhooks(
     (delivery,) = await shop.deliveries("webhook")
     assert delivery.status == "failed"
     await strict.aclose()
-
-
-def create_client(settings: Any, ctx: BootContext) -> AsyncClient:
-    """Make a client of an application with other settings."""
-    app = create_app(settings, ctx=ctx)
-    app.state.shop = AppState.of(settings, ctx)
-    return AsyncClient(
-        transport=ASGITransport(app=app),
-        base_url="http://shop",
-        headers={"Authorization": f"Bearer {TOKEN}"},
-    )
