@@ -185,13 +185,16 @@ class Channels(NamedTuple):
     alerts: LazyChannel[AlertChannel]
 
     @classmethod
-    def of(cls, settings: Settings, client: RedisClient, clock: Clock = SYSTEM_CLOCK) -> Channels:
+    def of(
+        cls, settings: Settings, client: RedisClient, clock: Clock = SYSTEM_CLOCK, storage: LazyStorage | None = None
+    ) -> Channels:
         """Prepare those that the settings name; nothing is imported yet."""
 
         def mailer() -> MailChannel:
             from rustforge.notify.mail import MailChannel  # noqa: PLC0415 - an extra
 
-            return MailChannel(settings.mail_url, sender=settings.mail_from)
+            found = None if storage is None else storage.get
+            return MailChannel(settings.mail_url, sender=settings.mail_from, storage=found, clock=clock)
 
         def realtime() -> RealtimePublisher:
             from rustforge.notify.realtime import RealtimePublisher  # noqa: PLC0415 - not everybody has browsers
@@ -336,7 +339,7 @@ async def boot(
     async with cache, Queue(cache.client, prefix=settings.redis_prefix, shards=settings.queue_shards) as queue:
         database = LazyDatabase(settings.database_url, queue, migrate=not chosen)
         storage = LazyStorage(settings.storage_url, settings.secret_key.get_secret_value())
-        channels = Channels.of(settings, cache.client)
+        channels = Channels.of(settings, cache.client, storage=storage)
         try:
             if chosen:
                 try:
