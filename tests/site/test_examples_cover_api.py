@@ -34,6 +34,8 @@ from rustforge.jobs import (
     WorkerStatistics,
 )
 from rustforge.jobs.metrics import JobMetrics
+from rustforge.notify import WebhookChannel, WebhookEndpoint, WebhookEndpoints
+from rustforge.notify import webhook as webhook_module
 from rustforge.redis import RedisClient, RedisUrl
 from rustforge.storage import SignedUpload, Storage, StoredObject, UploadGrant
 from rustforge.testing import FakeQueue, TimeTraveler
@@ -104,6 +106,11 @@ UNSHOWN = {
     "TimeTraveler.follow",
     "TimeTraveler.travel_to",
     "TimeTraveler.work",
+    "WebhookChannel.aclose",  # async with calls it
+    "WebhookChannel.clock",
+    "WebhookEndpoint.created_at",
+    "WebhookEndpoint.failing_since",
+    "WebhookEndpoint.updated_at",
     "Worker.on_outcome",
     "WorkerStatistics.released",
 }
@@ -142,7 +149,7 @@ OWNERS = [
     ),
     *(Database, Entry, FailedJobs, FakeQueue, Job, JobBuffer, JobContext, JobMetrics, JobRegistry, JobView),
     *(OutboxFlusher, Queue, QueueStats, Scheduler, SignedUpload, Storage, StoredObject, TimeTraveler),
-    *(UploadGrant, Worker, WorkerStatistics),
+    *(UploadGrant, WebhookChannel, WebhookEndpoint, WebhookEndpoints, Worker, WorkerStatistics),
 ]
 
 
@@ -176,8 +183,8 @@ def test_every_option_is_shown(method: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [attachments_module, cache_module, http_module, jobs_module, redis_module, storage_module],
-    ids=["attachments", "cache", "http", "jobs", "redis", "storage"],
+    [attachments_module, cache_module, http_module, jobs_module, redis_module, storage_module, webhook_module],
+    ids=["attachments", "cache", "http", "jobs", "redis", "storage", "webhook"],
 )
 def test_every_export_is_shown(module: object) -> None:
     """Each name that a module exports is used in an example, or is made by one that is."""
@@ -197,6 +204,7 @@ def test_every_export_is_shown(module: object) -> None:
     made |= {"ProblemDetails", "UploadPart"}
     made |= {"Attachment", "ManySlot", "PurgeObject", "SingleSlot", "Swept"}
     made |= {"QUARANTINE", "SignedUpload", "StorageConnecting", "StoredObject", "UploadGrant"}
+    made |= {"WebhookEndpoint"}
     made |= {"CatchUp", "JobSource", "Outcome", "Priority"}  # what arguments may be
     exported: list[str] = vars(module)["__all__"]
     assert [name for name in exported if name not in USED | made] == []
