@@ -227,11 +227,11 @@ async def test_the_real_queue_is_a_fake_within_a_block(prefix: str) -> None:
 async def test_run_a_handler() -> None:
     """It runs as a worker would run it, and gives what it returns."""
     assert await run_job(Add(number=2)) == 2
-    ctx = job_context(job=Add, attempt=3, job_id="x", fence=7, batch=(2, 1), mailer="m")
+    ctx = job_context(job=Add, attempt=3, job_id="x", fence=7, batch=(2, 1), postman="m")
     assert await run_job(Add(number=2), ctx) == 5
     assert [(report.done, report.total, report.note) for report in ctx.reports] == [(2, 10, "adding")]
     assert (ctx.job_id, ctx.job_name, ctx.queue_name, ctx.fence, ctx.batch) == ("x", "test.add", "numbers", 7, (2, 1))
-    assert ctx.extensions == {"mailer": "m"}
+    assert ctx.extensions == {"postman": "m"}
     assert await run_job(Blocking()) != threading.current_thread().name
 
 

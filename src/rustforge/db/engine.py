@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import event, make_url, text
@@ -168,6 +169,19 @@ class Database:
         """
         async with self._turn:
             await self._upgrade()
+
+    def over(self, engine: AsyncEngine) -> Database:
+        """Return this database on another engine of the same dialect, as tests do whose transactions lie within one.
+
+        Args:
+            engine: The engine.
+        """
+        other = copy(self)
+        other._migrate = False  # noqa: SLF001 - it is one of these
+        other._turn = asyncio.Lock()  # noqa: SLF001
+        other.engine = engine
+        other._writing = engine.execution_options(**{_BEGIN: "IMMEDIATE"})  # noqa: SLF001
+        return other
 
     async def _ready(self) -> None:
         if self._migrate:

@@ -1,0 +1,242 @@
+"""The pytest plugin: a context whose database, cache, queue, files, mail and requests are the test's own.
+
+It is loaded with pytest where Rustforge is installed, and loads nothing itself before a test asks for a fixture.
+"""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
+
+    from httpx2 import AsyncClient
+    from sqlalchemy import MetaData
+
+    from rustforge.boot import BootContext
+    from rustforge.jobs import FakeQueue
+    from rustforge.notify.mail import FakeMailer
+    from rustforge.settings import Settings
+    from rustforge.testing.context import ClockOfTest
+    from rustforge.testing.databases import DatabaseOfRun, TableMaker
+    from rustforge.testing.network import OutboundHttp
+    from rustforge.testing.storage import FakeStorage
+    from rustforge.testing.time import TimeTraveler
+
+_FAILED = pytest.StashKey[bool]()
+_OPTIONS = {
+    "database": "the database beside which those of the tests are made; left out, they are files of SQLite",
+    "redis": "the Redis in which each test has a prefix of its own; left out, each has one in its process",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("rustforge")
+    for name, text in _OPTIONS.items():
+        group.addoption(f"--rustforge-{name}-url", default=None, metavar="URL", help=text)
+        parser.addini(f"rustforge_{name}_url", f"{text} (TEST_{name.upper()}_URL)", type="string", default="")
+
+
+# -- which plugin runs the fixtures -----------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Generator[None, Any, Any]:
+    """Have the fixtures run by what runs the test: pytest-asyncio in either mode, in the test's loop, or AnyIO."""
+    function: Any = fixturedef.func
+    if function.__module__ == __name__ and inspect.isasyncgenfunction(function):
+        function._force_asyncio_fixture = "anyio_backend" not in request.fixturenames  # noqa: SLF001 - pytest-asyncio's
+        function._loop_scope = getattr(request.node, "_loop_scope", None)  # noqa: SLF001
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Note that a test has failed already, so that nothing is said twice."""
+    if call.excinfo is not None:
+        item.stash[_FAILED] = True
+    return (yield)
+
+
+# -- what a project says ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rustforge_settings() -> Settings:
+    """Give the settings that the application sees: override it.
+
+    The addresses in them are replaced by those of the test. By default all others are the defaults, whatever the
+    environment says.
+    """
+    from rustforge.settings import Settings  # noqa: PLC0415 - see above
+
+    return Settings.model_construct()
+
+
+@pytest.fixture(scope="session")
+def rustforge_metadata() -> MetaData | Sequence[MetaData]:
+    """Give the metadata of the application's tables, one or several: override it."""
+    return ()
+
+
+@pytest.fixture(scope="session")
+def rustforge_make_tables(rustforge_metadata: MetaData | Sequence[MetaData]) -> TableMaker:
+    """Give an async function that makes all tables in a database that it gets: override it to run migrations."""
+    from rustforge.testing.databases import make_tables_of  # noqa: PLC0415 - see above
+
+    return make_tables_of(_several(rustforge_metadata))
+
+
+@pytest.fixture
+def rustforge_extensions() -> Mapping[str, object]:
+    """Give the services of the application that `ctx.extensions` has: override it."""
+    return {}
+
+
+@pytest.fixture
+def rustforge_app() -> Any:
+    """Give the ASGI application of `rustforge_client`: override it."""
+    msg = "rustforge_client needs an application: write a fixture rustforge_app that returns it"
+    raise pytest.UsageError(msg)
+
+
+# -- what a test gets -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def rustforge_redis_url(pytestconfig: pytest.Config) -> str:
+    """Give the Redis of the run; empty for one in the process."""
+    return _chosen(pytestconfig, "redis")
+
+
+@pytest.fixture(scope="session")
+def rustforge_database(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, rustforge_make_tables: TableMaker
+) -> Generator[DatabaseOfRun]:
+    """Make the database of this process, with its tables, and remove it at the end of the run."""
+    from rustforge.testing.databases import DatabaseOfRun  # noqa: PLC0415 - see above
+
+    process: str = getattr(pytestconfig, "workerinput", {}).get("workerid", "main")
+    database = DatabaseOfRun(_chosen(pytestconfig, "database"), process, tmp_path_factory.mktemp("rustforge"))
+    database.make(rustforge_make_tables)
+    yield database
+    database.remove()
+
+
+@pytest.fixture
+def rustforge_clock() -> ClockOfTest:
+    """Give the clock of the context: the machine's, unless `rustforge_time` stops it."""
+    from rustforge.testing.context import ClockOfTest  # noqa: PLC0415 - see above
+
+    return ClockOfTest()
+
+
+@pytest.fixture
+def rustforge_http(
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, rustforge_redis_url: str
+) -> Generator[OutboundHttp]:
+    """Refuse what would leave the test, except for what it declares; what was refused fails the test at its end."""
+    from rustforge.testing.network import OutboundHttp, hosts_of  # noqa: PLC0415 - see above
+
+    http = OutboundHttp()
+    http.allow(*hosts_of(_chosen(pytestconfig, "database")), *hosts_of(rustforge_redis_url))
+    with http.block():
+        yield http
+    if http.strays and not request.node.stash.get(_FAILED, False):
+        pytest.fail("the test has tried to reach what it has not declared: " + "; ".join(http.strays), pytrace=False)
+
+
+@pytest.fixture
+async def rustforge_ctx(  # noqa: PLR0917 - pytest passes them by name
+    rustforge_settings: Settings,
+    rustforge_extensions: Mapping[str, object],
+    rustforge_database: DatabaseOfRun,
+    rustforge_redis_url: str,
+    rustforge_clock: ClockOfTest,
+    rustforge_http: OutboundHttp,
+) -> AsyncGenerator[BootContext]:
+    """Open a context as `boot` does, and leave nothing behind.
+
+    Its database takes everything back at the end, commits included. Its cache and queue are in this process, or in a
+    Redis under a prefix of their own. Its files are in memory, its mail is kept, and its requests are refused.
+    """
+    from rustforge.testing.context import open_context  # noqa: PLC0415 - see above
+    from rustforge.testing.storage import StorageOfTest  # noqa: PLC0415
+    from rustforge.testing.transactions import DatabaseOfTest, OneTransaction  # noqa: PLC0415
+
+    del rustforge_http
+    whole = OneTransaction(rustforge_database.home)
+    try:
+        async with open_context(
+            settings=rustforge_settings.model_copy(update={"database_url": rustforge_database.url}),
+            extensions=rustforge_extensions,
+            clock=rustforge_clock,
+            redis_url=rustforge_redis_url,
+            prefix=f"test-{secrets.token_hex(6)}",
+            database=lambda queue: DatabaseOfTest(whole, queue),
+            storage=StorageOfTest(rustforge_settings.secret_key.get_secret_value(), rustforge_clock),
+        ) as ctx:
+            yield ctx
+    finally:
+        await whole.close()
+
+
+@pytest.fixture
+def rustforge_queue(rustforge_ctx: BootContext) -> Generator[FakeQueue]:
+    """Keep what is pushed to `ctx.queue`, and run nothing. Without it the queue is real: see `run_until_empty`."""
+    with rustforge_ctx.queue.fake() as fake:
+        yield fake
+
+
+@pytest.fixture
+def rustforge_mails(rustforge_ctx: BootContext) -> FakeMailer:
+    """Give what `ctx.mailer` was asked to send."""
+    return rustforge_ctx.mailer.kept
+
+
+@pytest.fixture
+def rustforge_storage(rustforge_ctx: BootContext) -> FakeStorage:
+    """Give `ctx.storage`, with its assertions."""
+    storage: Any = rustforge_ctx.storage
+    return storage  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def rustforge_time(rustforge_ctx: BootContext, rustforge_clock: ClockOfTest, rustforge_redis_url: str) -> TimeTraveler:
+    """Stop the time of the context, and give what moves it: cache, delays, schedules, signatures."""
+    from rustforge.testing.time import TimeTraveler  # noqa: PLC0415 - see above
+
+    if rustforge_redis_url:
+        msg = "rustforge_time cannot move the time of a Redis server: leave out the Redis URL for this test"
+        raise pytest.UsageError(msg)
+    rustforge_clock.stop()
+    return TimeTraveler(rustforge_ctx, rustforge_clock)
+
+
+@pytest.fixture
+async def rustforge_client(rustforge_app: Any) -> AsyncGenerator[AsyncClient]:
+    """Start the application of `rustforge_app`, and give a client that calls it in the test's event loop."""
+    from rustforge.testing.client import open_client  # noqa: PLC0415 - see above
+
+    async with open_client(rustforge_app) as client:
+        yield client
+
+
+def _chosen(config: pytest.Config, name: str) -> str:
+    """Read an option from the command line, the configuration file, or the environment."""
+    from rustforge.settings import SettingsOfTests  # noqa: PLC0415 - see above
+
+    given: str | None = config.getoption(f"rustforge_{name}_url")
+    written: str = config.getini(f"rustforge_{name}_url")
+    return given or written or str(getattr(SettingsOfTests(), f"test_{name}_url"))
+
+
+def _several(metadata: MetaData | Sequence[MetaData]) -> Iterable[MetaData]:
+    return metadata if isinstance(metadata, (list, tuple)) else [metadata]  # type: ignore[list-item]
