@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from httpx2 import Response
+    from starlette.types import Receive, Scope, Send
 
 KEY = "articles/cover/7.png"
 DATA = bytes(range(256)) * 20
@@ -200,6 +201,8 @@ async def test_what_the_client_has_already(storage: Storage, client: AsyncClient
         {"if-modified-since": earlier},
         {"if-modified-since": "yesterday"},
         {"if-modified-since": "Tue, 24 Nov 2026 12:00:00"},
+        {"if-modified-since": "Tue, 24 Nov 99999999999999999999 12:00:00 GMT"},
+        {"if-modified-since": "Tue, 24 Nov 2026 12:00:00 +99999999999999999999"},
     ]
     for headers in known:
         response = await client.get(url, headers=headers)
@@ -313,6 +316,15 @@ async def test_where_files_are_mounted(storage: Storage) -> None:
     app.state.storage = storage
     async with serve(app) as port, AsyncClient(base_url=f"http://127.0.0.1:{port}/a") as client:
         assert (await client.get(storage.presign(KEY))).content == DATA
+    app = Starlette(routes=[Mount("/files", files_app(storage))])
+
+    async def behind_a_proxy(scope: Scope, receive: Receive, send: Send) -> None:
+        """Say what the proxy has in front, whether it takes that off or not."""
+        await app({**scope, "root_path": "/api"}, receive, send)
+
+    async with serve(behind_a_proxy) as port, AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        for prefix in ("", "/api"):
+            assert (await client.get(prefix + storage.presign(KEY))).content == DATA
     with pytest.raises(RuntimeError, match="HTTP only"):
         await files_app(storage)({"type": "websocket"}, None, None)  # type: ignore[arg-type]
 

@@ -74,7 +74,10 @@ def files_app(storage: Where) -> ASGIApp:
 
 
 async def _answer(request: Request, storage: Storage) -> Response:
-    key = request.scope["path"].removeprefix(request.scope.get("root_path", "")).removeprefix("/")
+    path, root = request.scope["path"], request.scope.get("root_path", "")
+    if not path.startswith(root):  # a proxy has taken off what stands before the application
+        root = root.removeprefix(request.scope.get("app_root_path", ""))
+    key = path.removeprefix(root).removeprefix("/")
     token = QueryParams(request.scope["query_string"]).get("token", "")
     if request.method in {"GET", "HEAD"}:
         return await _read(request, storage, key, token)
@@ -174,7 +177,7 @@ def _is_known(headers: Headers, found: StoredObject) -> bool:
     try:
         since = parsedate_to_datetime(headers.get("if-modified-since", ""))
         return found.modified.replace(microsecond=0) <= since
-    except (TypeError, ValueError):  # no date, or one without a zone
+    except (OverflowError, TypeError, ValueError):  # no date, or one without a zone
         return False
 
 
