@@ -26,6 +26,8 @@ GERMAN = {
     "Hello {name}": "Hallo {name}",
     "string_too_short": "Mindestens {min_length} Zeichen",
     "no spaces": "keine Leerzeichen",
+    "{text} is missing": "{text} fehlt",
+    "Not yet": "",
 }
 CATALOGUES = Catalogues(
     {"de": GERMAN, "de-AT": {"Tomato": "Paradeiser"}, "pt-BR": {"Tomato": "Tomate"}, "zh-Hant-TW": {"Tomato": "番茄"}}
@@ -104,6 +106,8 @@ def test_translation() -> None:
         assert t("Tomato") == "Paradeiser"
         assert t("Hello {name}", name="Eva") == "Hallo Eva"
         assert t("Unknown {name}", name="Eva") == "Unknown Eva"
+        assert t("{text} is missing", text="Salz") == "Salz fehlt"
+        assert t("Not yet") == "Not yet"
         assert t("") == ""
         assert get_locale() == "de-AT"
         with use_locale("pt_BR"):

@@ -174,7 +174,7 @@ CURRENT: ContextVar[RequestLocale | None] = ContextVar("rustforge_locale", defau
 """The locale of the request that is handled here, or of the `use_locale` around."""
 
 
-def t(text: str, **values: object) -> str:
+def t(text: str, /, **values: object) -> str:
     """Translate a message into the language of the request.
 
     Where there is no translation, no catalogue or no request, the text stands for itself.
@@ -256,7 +256,7 @@ def _look_up(texts: _Texts, text: str) -> str | None:
     if isinstance(texts, gettext.NullTranslations):
         found = texts.gettext(text)
         return None if found is text else found  # it gives back what it does not know
-    return texts.get(text)
+    return texts.get(text) or None  # tools leave a text blank that nobody has translated yet
 
 
 def _tag(name: str) -> str:
