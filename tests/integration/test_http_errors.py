@@ -160,6 +160,22 @@ async def test_paths_and_methods(make: Callable[..., Starlette]) -> None:
     assert "GET" in response.headers["allow"]
 
 
+async def test_methods_of_what_is_mounted() -> None:
+    """They are those of the path below, not of one that is called alike elsewhere."""
+
+    async def fine(request: Request) -> Response:
+        return PlainTextResponse("fine")
+
+    one, other = Route("/a", fine, methods=["PUT"]), Route("/a", fine, methods=["POST"])
+    inner = Starlette(routes=[Mount("/routes", routes=[one]), other])
+    app = Starlette(routes=[Mount("/routes", routes=[one]), Mount("/sub", app=inner), other])
+    install(app)
+    for path, allowed in {"/routes/a": "PUT", "/sub/routes/a": "PUT", "/sub/a": "POST", "/a": "POST"}.items():
+        response = await ask(app, "DELETE", path)
+        body_of(response, 405, "METHOD_NOT_ALLOWED")
+        assert response.headers["allow"] == allowed, path
+
+
 async def test_methods_that_the_application_refuses_itself() -> None:
     """What the application says in Allow stays."""
     app = raising(HTTPException(405, headers={"Allow": "PROPFIND"}))

@@ -9,7 +9,10 @@ from starlette.routing import Match, Mount
 if TYPE_CHECKING:
     from starlette.types import Scope
 
-__all__ = ["allowed_methods"]
+__all__ = ["ROOT", "allowed_methods"]
+
+ROOT = "rustforge.root_path"
+"""Where stands under which path an application is mounted."""
 
 _METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
 
@@ -20,6 +23,7 @@ def allowed_methods(scope: Scope) -> str:
     It is blank where another application, which is mounted there, would have to be asked.
     """
     probe = {name: value for name, value in scope.items() if name != "fastapi"}  # without what routing left in it
+    probe["root_path"] = scope.get(ROOT, scope.get("app_root_path", scope.get("root_path", "")))
     found: list[str] = []
     for method in _METHODS:
         probe["method"] = method

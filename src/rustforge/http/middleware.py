@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import getrandbits
 from typing import TYPE_CHECKING
 
+from rustforge.http.allow import ROOT
 from rustforge.http.exchange import BROKEN, CORS, Exchange
 from rustforge.http.locale import CURRENT as LOCALE
 from rustforge.http.request_ids import CURRENT, KEY, SOUND
@@ -65,6 +66,7 @@ class ErrorMiddleware:
 
     async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Leave errors to the application around, which needs to know about this one's CORS headers."""
+        scope[ROOT] = scope.get("root_path", "")
         try:
             await self.app(scope, receive, send)
         except Exception:
