@@ -100,6 +100,23 @@ async def test_middleware_that_raises(place: str, error: Any, status: int, code:
     assert response.headers.get_list("vary") == ["Accept, Origin"]
 
 
+async def test_answers_of_the_frameworks_own_middleware_that_other_middleware_passes_on(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Their bodies come with an end of their own, which goes with them."""
+    app = shop()
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["shop.example"])
+
+    @app.middleware("http")
+    async def pass_on(request: Request, call_next: Any) -> Response:
+        response: Response = await call_next(request)
+        return response
+
+    install(app)
+    assert body_of(await ask(app, "GET", "/fine"), 400, "BAD_REQUEST")["message"] == "Invalid host header"
+    assert caplog.records == []
+
+
 async def test_middleware_that_raises_after_the_response(caplog: pytest.LogCaptureFixture) -> None:
     """The response stands; the log has the error."""
     app = shop()

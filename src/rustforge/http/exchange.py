@@ -27,7 +27,8 @@ __all__ = ["BROKEN", "CORS", "Exchange"]
 _logger = logging.getLogger("rustforge.http")
 
 BROKEN = "rustforge.broken"
-"""What stands in the scope when an error has come out of the application, before middleware heard of it."""
+"""What stands in the scope when the end of a body would come by mistake: of a middleware's that was broken off, or that
+was replaced."""
 
 CORS = "rustforge.cors"
 """Where mounted applications leave the CORS middleware that an error has passed."""
@@ -147,6 +148,7 @@ class Exchange:
         response = write_error(of_status(status, text), self._scope)
         response.raw_headers += [one for one in head["headers"] if one[0] not in {b"content-type", b"content-length"}]
         await self._answer(response)
+        self._scope[BROKEN] = True
 
     async def _answer(self, response: Response) -> None:
         """Send a response of ours, through the CORS middleware that it may have gone past."""
