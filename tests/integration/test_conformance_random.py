@@ -28,6 +28,7 @@ Command = tuple[bytes, ...]
 
 _KEYS = {"string": (b"s1", b"s2"), "hash": (b"h1", b"h2"), "list": (b"l1", b"l2"), "set": (b"t1", b"t2")}
 _KEYS |= {"zset": (b"z1", b"z2"), "lex": (b"y1", b"y2")}  # in the last all scores are equal, as BYLEX demands
+_KEYS |= {"stream": (b"x1", b"x2")}
 _ANY_KEY = st.sampled_from([*(key for keys in _KEYS.values() for key in keys), b"missing", b""])
 
 
@@ -37,7 +38,7 @@ def key(kind: str) -> st.SearchStrategy[bytes]:
     return st.one_of(right, right, right, right, right, right, right, _ANY_KEY)
 
 
-S, H, L, T, Z = map(key, ("string", "hash", "list", "set", "zset"))
+S, H, L, T, Z, X = map(key, ("string", "hash", "list", "set", "zset", "stream"))
 Y = st.sampled_from(_KEYS["lex"])
 K = _ANY_KEY
 FIELD = st.sampled_from([b"f", b"g", b"h", b"", b"\xff\x00"])
@@ -69,6 +70,12 @@ RANGE_SCORE = st.one_of(END, END, END.map(lambda text: b"(" + text), st.sampled_
 RANGE_LEX = st.one_of(
     st.sampled_from([b"-", b"+"]), MEMBER.map(lambda text: b"[" + text), MEMBER.map(lambda text: b"(" + text), MEMBER
 )
+ENTRY = st.one_of(  # numbers that strtoull would take and no client writes, such as +1, are not imitated
+    st.integers(0, 9).map(lambda number: b"%d" % number),
+    st.tuples(st.integers(0, 9), st.integers(0, 3)).map(lambda parts: b"%d-%d" % parts),
+    st.sampled_from([b"7-*", b"18446744073709551615", b"18446744073709551616", b"x", b"-", b"+", b"1-", b"-1", b"1-x"]),
+)
+RANGE_ENTRY = st.one_of(st.sampled_from([b"-", b"+"]), ENTRY, ENTRY.map(lambda text: b"(" + text), st.just(b"("))
 SECONDS = st.sampled_from([b"100", b"1000", b"100000", b"0", b"-1", b"x", b"9223372036854775807", b"9223372036854776"])
 MILLISECONDS = st.sampled_from([b"200000", b"5000000", b"0", b"-1", b"x", b"9223372036854775807"])
 # Far from each other, so that a millisecond between the two stores changes no comparison.
@@ -232,6 +239,22 @@ COMMANDS: dict[str, st.SearchStrategy[Command]] = {
         one(b"ZREMRANGEBYRANK", Z, INDEX, INDEX),
     ),
 }
+TRIM = st.one_of(
+    one(st.sampled_from([b"MAXLEN", b"maxlen"]), maybe(b"=", b"~", most=1), COUNT),
+    one(b"MINID", maybe(b"=", b"~", most=1), ENTRY),
+    one(b"MAXLEN", b"~", COUNT, b"LIMIT", COUNT),
+)
+COMMANDS["stream"] = st.one_of(
+    one(b"XADD", X, ENTRY, many(FIELD, VALUE)),
+    one(b"XADD", X, ENTRY, many(FIELD, VALUE)),
+    one(b"XADD", X, maybe(b"NOMKSTREAM", TRIM), ENTRY, many(FIELD)),
+    one(b"XADD", X, TRIM, ENTRY, many(FIELD, VALUE)),
+    one(b"XTRIM", X, maybe(TRIM)),
+    one(b"XDEL", X, many(ENTRY)),
+    one(b"XLEN", X),
+    one(b"XRANGE", X, RANGE_ENTRY, RANGE_ENTRY, maybe(one(b"COUNT", COUNT), b"NO")),
+    one(b"XREVRANGE", X, RANGE_ENTRY, RANGE_ENTRY, maybe(one(b"COUNT", COUNT))),
+)
 COMMANDS["wrong arity"] = st.tuples(
     st.sampled_from([b"GET", b"SET", b"MSET", b"HSET", b"ZADD", b"LPOP", b"PING", b"NOPE"]), st.lists(K, max_size=5)
 ).map(lambda parts: (parts[0], *parts[1]))
@@ -362,6 +385,7 @@ STATE: list[Command] = [
             "hash": (b"HGETALL", name),
             "list": (b"LRANGE", name, b"0", b"-1"),
             "set": (b"SMEMBERS", name),
+            "stream": (b"XRANGE", name, b"-", b"+"),
         }.get(kind, (b"ZRANGE", name, b"0", b"-1", b"WITHSCORES")),
     ]
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from rustforge.redis.embedded.errors import wrong_type
 from rustforge.redis.embedded.sorted_set import SortedSet
+from rustforge.redis.embedded.stream import Stream
 from rustforge.redis.embedded.walkable import Walkable
 
 if TYPE_CHECKING:
@@ -41,12 +42,12 @@ class List(deque[bytes]):
     __slots__ = ()
 
 
-Value: TypeAlias = bytes | Hash | List | Set | SortedSet
-Kind = TypeVar("Kind", bytes, Hash, List, Set, SortedSet)
+Value: TypeAlias = bytes | Hash | List | Set | SortedSet | Stream
+Kind = TypeVar("Kind", bytes, Hash, List, Set, SortedSet, Stream)
 
 
 class Database:
-    """The data of one store. Containers are never empty: the last member takes the key with it.
+    """The data of one store. Containers are never empty, but for streams: the last member takes the key with it.
 
     Attributes:
         values: The value of each key.

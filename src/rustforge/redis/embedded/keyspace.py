@@ -10,6 +10,7 @@ from rustforge.redis.embedded.glob import matcher
 from rustforge.redis.embedded.parse import MAX_INTEGER, MIN_INTEGER, integer
 from rustforge.redis.embedded.registry import OK, Status, command
 from rustforge.redis.embedded.sorted_set import SortedSet
+from rustforge.redis.embedded.stream import Stream
 
 if TYPE_CHECKING:
     from rustforge.redis.embedded.database import Database
@@ -20,6 +21,7 @@ _NAMES: dict[type[Value], Status] = {
     List: Status(b"list"),
     Set: Status(b"set"),
     SortedSet: Status(b"zset"),
+    Stream: Status(b"stream"),
 }
 _NONE = Status(b"none")
 _PONG = Status(b"PONG")
