@@ -3,8 +3,9 @@
 A cache with the prefix `shop` keeps the value `article:1` under `shop:article:1`. What it needs beside the values has
 a tilde where values have the colon, so that neither can be mistaken for the other: `shop~tag:...`, `shop~lock:...`,
 `shop~rate:...`. The keys of a job queue share a hash tag, so that a cluster keeps them together:
-`shop~{jobs:mail}:...`. The values of a prefix `shop:eu` lie among those of `shop`, and `flush_all` of `shop` removes
-them.
+`shop~{jobs:mail}:...`; so do those of a realtime channel, and of each of its rooms: `shop~{rt:orders}:...`,
+`shop~{rt:orders/42}:...`. The values of a prefix `shop:eu` lie among those of `shop`, and `flush_all` of `shop`
+removes them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ MAX_KEY_BYTES = 1024
 _SHORT = MAX_KEY_BYTES // 4
 _LONGEST_PREFIX = 128
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,128}(/\d{1,4})?")
+_CHANNEL = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+_ROOM = re.compile(r"[A-Za-z0-9_.:@+-]{1,128}")
 _FORBIDDEN_IN_PREFIX = frozenset(" {}*?[]^\\~")
 
 
@@ -101,6 +104,26 @@ class KeySpace:
             msg = f"queue name {queue!r} must have 1 to 128 letters, digits, '_', '.' or '-'"
             raise InvalidArgumentError(msg)
         return f"{self._internal}{{jobs:{queue}}}"
+
+    def realtime(self, channel: str, room: str | None = None) -> str:
+        """Name what all keys of a realtime channel start with, or those of one of its rooms.
+
+        Raises:
+            InvalidArgumentError: A name has other characters than letters, digits, `_`, `.`, `:`, `-` and, in a room,
+                `@` and `+`; or it is empty or longer than 128 characters.
+            InvalidTypeError: It is not a string.
+        """
+        _require_text(channel, "channel")
+        if not _CHANNEL.fullmatch(channel):
+            msg = f"channel {channel!r} must have 1 to 128 letters, digits, '_', '.', ':' or '-'"
+            raise InvalidArgumentError(msg)
+        if room is None:
+            return f"{self._internal}{{rt:{channel}}}"
+        _require_text(room, "room")
+        if not _ROOM.fullmatch(room):
+            msg = f"room {room!r} must have 1 to 128 letters, digits, '_', '.', ':', '@', '+' or '-'"
+            raise InvalidArgumentError(msg)
+        return f"{self._internal}{{rt:{channel}/{room}}}"
 
 
 def _require_text(text: object, what: str) -> None:
