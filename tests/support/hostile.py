@@ -76,7 +76,7 @@ def jpeg_of_scans(scans: int) -> bytes:
 
 
 def archive(**members: bytes) -> bytes:
-    """Write a zip; `__` in a name stands for `/`, and `_xml` at its end for `.xml`."""
+    """Write a zip."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as file:
         for name, data in members.items():

@@ -171,6 +171,19 @@ def test_whatever_comes_has_a_known_type_or_none(tail: bytes, head: bytes) -> No
         assert all(extension_of(name).isalnum() for name in likely)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_nothing_is_unpacked(method: int) -> None:
+    """A zip's own word for its type counts where it stands as it is; what is packed, or damaged, is not looked into."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as file:
+        file.writestr("mimetype", "application/epub+zip" * 5)
+    data = bytearray(out.getvalue())
+    assert types(bytes(data)) == [["application/zip"]]
+    start = data.index(b"mimetype") + len("mimetype") + 4
+    data[start : start + 8] = b"\xff" * 8
+    assert types(bytes(data)) == [["application/zip"]]
+
+
 @given(st.binary(max_size=400).map(lambda tail: hostile.archive(mimetype=tail)))
 def test_whatever_a_zip_says_of_itself(data: bytes) -> None:
     """A zip's own word for its type counts only if it is one of the known ones."""

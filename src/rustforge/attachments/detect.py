@@ -6,7 +6,6 @@ import codecs
 import re
 import struct
 import zipfile
-import zlib
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import puremagic
@@ -155,7 +154,7 @@ def _is_text(file: IO[bytes]) -> bool:
 
 
 def _inside_zip(file: IO[bytes]) -> list[str]:
-    """Tell which kind of document a zip is, by its directory; nothing is unpacked but its `mimetype`."""
+    """Tell which kind of document a zip is, by its directory; nothing of it is unpacked."""
     file.seek(max(0, file.seek(0, 2) - 65_535 - _END.size))
     tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
@@ -166,8 +165,9 @@ def _inside_zip(file: IO[bytes]) -> list[str]:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
-            named = archive.open(names[0]).read(100).decode("ascii", "replace") if names[:1] == ["mimetype"] else ""
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, EOFError, zlib.error):
+            plain = names[:1] == ["mimetype"] and archive.infolist()[0].compress_type == zipfile.ZIP_STORED
+            named = archive.open(names[0]).read(100).decode("ascii", "replace") if plain else ""
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, OSError, EOFError):
         return []
     if named.strip() in _NAMED_ZIPS:
         return [named.strip(), _ZIP]
