@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table, UniqueConstraint, insert, select
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.exc import IntegrityError, MultipleResultsFound
 
 from rustforge.http import BadRequest, install
@@ -26,9 +38,11 @@ users = Table(
     Column("tenant", Integer, nullable=False),
     Column("Nick Name", String),
     Column("boss", ForeignKey("http_users.id")),
+    Column("word", String),
     UniqueConstraint("tenant", "Nick Name"),
 )
-FIRST: dict[str, Any] = {"id": 1, "email": SECRET, "tenant": 1, "Nick Name": SECRET}
+Index("http_users_word", func.lower(users.c.word), unique=True)
+FIRST: dict[str, Any] = {"id": 1, "email": SECRET, "tenant": 1, "Nick Name": SECRET, "word": "once"}
 
 
 async def serving(db: Database, **options: Any) -> FastAPI:
@@ -59,14 +73,15 @@ async def serving(db: Database, **options: Any) -> FastAPI:
         ({"id": 2, "email": SECRET, "tenant": 2}, {"email"}),
         ({"id": 1, "email": "b", "tenant": 2}, {"id"}),
         ({"id": 2, "email": "b", "tenant": 1, "Nick Name": SECRET}, {"tenant", "Nick Name"}),
+        ({"id": 2, "email": "b", "tenant": 2, "word": "ONCE"}, set()),
     ],
-    ids=["column", "key", "columns"],
+    ids=["column", "key", "columns", "expression"],
 )
 async def test_a_value_that_is_taken(db: Database, row: dict[str, Any], fields: set[str]) -> None:
     """The columns that must be unique are named, and neither the value nor the constraint."""
     response = await ask(await serving(db), "POST", "/", json=row)
     body = body_of(response, 422, "VALIDATION_ERROR")
-    assert body["errors"] == {name: ["This value is taken already."] for name in fields}
+    assert body.get("errors", {}) == {name: ["This value is taken already."] for name in fields}
     assert body["message"] == "There is such an entry already."
     assert "http_users" not in response.text
 
@@ -84,7 +99,7 @@ async def test_a_row_that_is_not_there(db: Database) -> None:
     app = await serving(db)
     assert (await ask(app, "GET", "/1")).json() == 1
     body_of(await ask(app, "GET", "/9"), 404, "NOT_FOUND")
-    await ask(app, "POST", "/", json={**FIRST, "id": 2, "email": "b", "Nick Name": "b"})
+    await ask(app, "POST", "/", json={**FIRST, "id": 2, "email": "b", "Nick Name": "b", "word": "twice"})
     body_of(await ask(app, "GET", "/1"), 500, "INTERNAL_ERROR")
 
 

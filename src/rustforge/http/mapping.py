@@ -209,7 +209,8 @@ def _taken(error: Any) -> AppError | None:
     origin = error.orig
     text = str(origin)
     if text.startswith(_UNIQUE_ON_SQLITE):
-        names = [name.rpartition(".")[2] for name in text.removeprefix(_UNIQUE_ON_SQLITE).split(", ")]
+        found = [name.rpartition(".") for name in text.removeprefix(_UNIQUE_ON_SQLITE).split(", ")]
+        names = [name for table, _, name in found if table]  # an index of expressions is named in their place
     elif getattr(origin, "sqlstate", None) == _UNIQUE_ON_POSTGRESQL:
         detail = getattr(origin.__cause__, "detail", None) or getattr(
             getattr(origin, "diag", None), "message_detail", ""
