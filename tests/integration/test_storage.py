@@ -269,9 +269,9 @@ async def test_a_stream_of_one_version(storage: Storage) -> None:
     first = await storage.put(KEY, b"first")
     assert await read(storage.stream(KEY, start=1, etag=first.etag)) == b"irst"
     second = await storage.put(KEY, b"other")
-    for start in (0, 2):
+    for start, end in ((0, None), (2, None), (2, 2)):
         with pytest.raises(ObjectNotFoundError):
-            await read(storage.stream(KEY, start=start, etag=first.etag))
+            await read(storage.stream(KEY, start=start, end=end, etag=first.etag))
     assert await read(storage.stream(KEY, etag=second.etag)) == b"other"
 
 

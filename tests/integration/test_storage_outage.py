@@ -281,6 +281,23 @@ async def test_a_large_object_that_may_not_overwrite(s3_server: S3Server) -> Non
         assert await storage.get("a/b") == b"first"
 
 
+async def test_a_large_object_where_there_is_one(s3_server: S3Server) -> None:
+    """It is not sent before we have looked."""
+    async with Storage.connect(s3_server.url(s3_server.bucket()), secret=SECRET) as storage:
+        taken = 0
+
+        async def pieces() -> AsyncIterator[bytes]:
+            nonlocal taken
+            for _ in range(100):
+                taken += 1
+                yield bytes(1_000_000)
+
+        await storage.put("a/b", b"first")
+        with pytest.raises(ObjectExistsError):
+            await storage.put("a/b", pieces(), overwrite=False)
+        assert taken < 12
+
+
 def test_errors_have_one_root() -> None:
     """Whoever catches `StorageError` catches all of them."""
     assert all(

@@ -91,6 +91,8 @@ class RemoteBackend:
                     mode="overwrite" if overwrite else "create",
                 )
             else:
+                if not overwrite:
+                    await self._absent(key)
                 sent = _Parts(bytes(first), parts, None if overwrite else partial(self._absent, key))
                 del first
                 result = await sent.through(
@@ -135,7 +137,9 @@ class RemoteBackend:
         if etag is not None:
             options["if_match"] = f'"{etag}"'
         if end is not None and end <= start:
-            await self.head(key)
+            found = await self.head(key)
+            if etag not in {None, found.etag}:
+                raise ObjectNotFoundError(key)
             return
         with self._errors(key):
             try:
