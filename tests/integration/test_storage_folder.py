@@ -20,8 +20,10 @@ import pytest
 from rustforge.clock import ManualClock
 from rustforge.errors import ObjectExistsError, ObjectNotFoundError, StorageError
 from rustforge.storage import Storage
+from rustforge.storage.local import LocalBackend
 from tests.support.dying import AFTER, BEFORE
 from tests.support.storages import Place, keys, make_place, read
+from tests.support.wait import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -40,6 +42,45 @@ async def storage(place: Place) -> AsyncIterator[Storage]:
     """Open it."""
     async with Storage.connect(place.url) as storage:
         yield storage
+
+
+async def test_a_stream_that_is_cancelled(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file is closed, also when it is opened only then."""
+    await storage.put("a", b"data")
+    files: list[int] = []
+    opened, goes_on = threading.Event(), threading.Event()
+
+    def slowly(backend: LocalBackend, key: str) -> int:
+        files.append(really(backend, key))
+        opened.set()
+        goes_on.wait()
+        return files[0]
+
+    really = LocalBackend._open
+    monkeypatch.setattr(LocalBackend, "_open", slowly)
+    task = asyncio.create_task(read(storage.stream("a")))
+    await asyncio.to_thread(opened.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    goes_on.set()
+    await wait_until(lambda: not Path(f"/proc/self/fd/{files[0]}").exists())
+
+
+async def test_a_copy_of_what_is_replaced_meanwhile(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bytes and what describes them are of one version."""
+    await storage.put("a", b"picture", content_type="image/png")
+    head = LocalBackend.head
+
+    async def replace_after_head(backend: LocalBackend, key: str) -> Any:
+        found = await head(backend, key)
+        if found.content_type == "image/png":
+            await storage.put("a", b"page", content_type="text/html")
+        return found
+
+    monkeypatch.setattr(LocalBackend, "head", replace_after_head)
+    await storage.copy("a", "b")
+    assert (await storage.get("b"), (await storage.head("b")).content_type) == (b"page", "text/html")
 
 
 # Links

@@ -85,7 +85,12 @@ class LocalBackend:
 
     async def stream(self, key: str, start: int, end: int | None, etag: str | None = None) -> AsyncIterator[bytes]:
         """Read a file in pieces of 1 MiB."""
-        file = await asyncio.to_thread(self._open, key)
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open, key))
+        try:
+            file = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)
+            raise
         try:
             if etag not in {None, _version(os.fstat(file))}:
                 raise ObjectNotFoundError(key)
@@ -110,7 +115,10 @@ class LocalBackend:
         """Write the same bytes again."""
         found = await self.head(source)
         what = Description(found.content_type or DEFAULT_TYPE, found.disposition or "attachment", found.metadata)
-        await self.put(target, self.stream(source, 0, None), what, overwrite=True)
+        try:
+            await self.put(target, self.stream(source, 0, None, found.etag), what, overwrite=True)
+        except ObjectNotFoundError:  # it is gone, or was replaced between
+            await self.copy(source, target)
 
     async def list(self, prefix: str) -> AsyncIterator[StoredObject]:
         """Walk through the folders, in the order of the names."""
@@ -351,6 +359,12 @@ class _Draft:
             self._file = -1
         with contextlib.suppress(OSError), self._backend.inside(_DRAFTS) as drafts:
             os.unlink(self._name, dir_fd=drafts)
+
+
+def _close(opened: asyncio.Future[int]) -> None:
+    """Close a file that nobody waits for any more."""
+    if not opened.cancelled() and opened.exception() is None:
+        os.close(opened.result())
 
 
 def _write(name: str, text: str, folder: int) -> None:
