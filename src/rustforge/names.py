@@ -11,11 +11,12 @@ _MAX_NAME = 200
 _MAX_EXTENSION = 16
 
 
-def clean_name(name: str | None) -> str:
+def clean_name(name: str | None, max_bytes: int | None = None) -> str:
     r"""Keep of a client's file name what a person can read: no folders, no control characters, at most 200 characters.
 
     Args:
         name: The name, whatever it is.
+        max_bytes: How many bytes it may have at most, in UTF-8; `None` for any number.
 
     Returns:
         The name; empty where nothing is left of it.
@@ -27,8 +28,11 @@ def clean_name(name: str | None) -> str:
     """
     last = re.split(r"[/\\]", name or "")[-1]
     readable = "".join(character for character in unicodedata.normalize("NFC", last) if character.isprintable()).strip()
-    if len(readable) > _MAX_NAME:
+    if len(readable) > _MAX_NAME or (max_bytes is not None and len(readable.encode()) > max_bytes):
         stem, dot, extension = readable.rpartition(".")
         ending = dot + extension if stem and len(extension) <= _MAX_EXTENSION else ""
-        readable = (readable[: _MAX_NAME - len(ending)] + ending).strip()
+        start = readable[: _MAX_NAME - len(ending)]
+        if max_bytes is not None:
+            start = start.encode()[: max_bytes - len(ending.encode())].decode(errors="ignore")
+        readable = (start + ending).strip()
     return readable if readable.strip(". ") else ""

@@ -35,6 +35,16 @@ def test_names(name: str | None, kept: str) -> None:
     assert clean_name(name) == kept
 
 
+@given(st.text(), st.integers(min_value=40, max_value=300))
+def test_a_bound_in_bytes(name: str, max_bytes: int) -> None:
+    """Where only so many bytes may be kept, no character is cut in two, and the rest is as without the bound."""
+    kept = clean_name(name, max_bytes)
+    assert len(kept.encode()) <= max_bytes
+    assert clean_name(kept, max_bytes) == kept
+    assert len(clean_name(name).encode()) > max_bytes or kept == clean_name(name)
+    assert clean_name("報" * 100 + ".pdf", max_bytes).endswith("報.pdf")
+
+
 @given(st.text())
 def test_any_name(name: str) -> None:
     """Whatever a client calls a file, what is kept is one short line, and cleaning it again changes nothing."""

@@ -153,6 +153,16 @@ def test_the_names_of_downloads(filename: str | None, expected: str) -> None:
     assert disposition(filename, inline=False, content_type="application/pdf") == expected
 
 
+@pytest.mark.parametrize("letter", ["a", "ä", "報", "😀"])
+def test_long_names_of_downloads(letter: str) -> None:
+    """S3 takes 2 KiB of such headers, so a client's long name is shortened; its extension stays."""
+    header = disposition(letter * 250 + ".pdf", inline=False, content_type="application/pdf")
+    assert len(header) < 1200
+    name = unquote(header.rpartition("=")[2]).strip("'\"").removeprefix("UTF-8''")
+    assert name.startswith(letter * 60)
+    assert name.endswith(letter + ".pdf")
+
+
 @given(st.dictionaries(st.from_regex(r"[a-z0-9][a-z0-9-]{0,8}", fullmatch=True), st.text(max_size=20), max_size=3))
 def test_metadata(metadata: dict[str, str]) -> None:
     """It is written in printable ASCII without spaces at the ends, and read back as it was."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from rustforge.errors import InvalidArgumentError
+from rustforge.names import clean_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +37,7 @@ _TYPE = re.compile(
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _PLAIN = "!\"#$&'()*+,-./:;<=>?@[\\]^_`{|}~"
 _MAX_METADATA = 2048
-_MAX_FILENAME = 255
+_MAX_FILENAME = 255  # bytes, as file systems take it; written in a header they are up to 1 KiB, and S3 takes 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +131,18 @@ def disposition(filename: str | None, *, inline: bool, content_type: str) -> str
     """Write the header `Content-Disposition`.
 
     Args:
-        filename: The name under which a browser saves the object; whatever a client called it, as it is encoded.
+        filename: The name under which a browser saves the object; whatever a client called it, as it is cleaned.
         inline: Whether a browser may show it; counts only for the types in `SAFE_INLINE`.
         content_type: The object's media type.
     """
     kind = "inline" if inline and content_type.partition(";")[0].strip().lower() in SAFE_INLINE else "attachment"
     if filename is None:
         return kind
-    name = re.split(r"[/\\]", filename)[-1]
-    name = "".join(character for character in name if character.isprintable()).strip()[:_MAX_FILENAME] or "file"
+    name = clean_name(filename, _MAX_FILENAME) or "file"
     simple = re.sub(r"[^A-Za-z0-9 ._()+-]", "_", name)
     if simple == name:
         return f'{kind}; filename="{name}"'
-    encoded = quote(name.encode(errors="replace"), safe="!#$&+-.^_`|~")
+    encoded = quote(name, safe="!#$&+-.^_`|~")
     return f"{kind}; filename=\"{simple}\"; filename*=UTF-8''{encoded}"
 
 
