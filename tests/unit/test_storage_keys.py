@@ -103,6 +103,14 @@ def test_new_keys(owner: str, field: str, extension: str) -> None:
         assert is_key(key)
 
 
+@pytest.mark.parametrize("owner", ["quarantine", "quarantine/articles"])
+def test_no_new_key_lies_in_the_quarantine(owner: str) -> None:
+    """What is there is swept, whether a row uses it or not."""
+    with pytest.raises(InvalidArgumentError, match="to be swept"):
+        new_key(owner, "cover", "png")
+    assert new_key(f"{owner}s", "cover", "png")
+
+
 @given(st.tuples(NASTY, NASTY, NASTY))
 def test_new_keys_let_nothing_through(parts: tuple[str, str, str]) -> None:
     """Whatever the parts are, the result is a key or an error."""

@@ -86,7 +86,7 @@ def new_key(owner: str, field: str, extension: str, *, clock: Clock = SYSTEM_CLO
         clock: Whose date it is.
 
     Raises:
-        InvalidArgumentError: A part cannot stand in a key.
+        InvalidArgumentError: A part cannot stand in a key, or the object would lie in the quarantine, which is swept.
 
     Example:
         ```python
@@ -94,6 +94,9 @@ def new_key(owner: str, field: str, extension: str, *, clock: Clock = SYSTEM_CLO
         # 'articles/cover/2026/11/24/0c0f7a1e5a3b4c0e9d1f2a3b4c5d6e7f.png'
         ```
     """
+    if f"{owner}/".startswith(f"{QUARANTINE}/"):
+        msg = f"{_shown(owner)} cannot be the owner of an object: direct uploads wait under {QUARANTINE}/ to be swept"
+        raise InvalidArgumentError(msg)
     extension = extension.removeprefix(".")
     if extension and not _EXTENSION.fullmatch(extension):
         msg = f"{_shown(extension)} cannot be the extension of a key: it has 1 to 16 letters and digits"
