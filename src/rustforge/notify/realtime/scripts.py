@@ -10,7 +10,8 @@ __all__ = ["PRESENCE", "PUBLISH"]
 
 
 def _load(name: str) -> Script:
-    return Script(name, resources.files("rustforge.notify.realtime").joinpath("lua", f"{name}.lua").read_text("utf-8"))
+    folder = resources.files("rustforge.notify.realtime").joinpath("lua")
+    return Script(name, "\n".join(folder.joinpath(f"{part}.lua").read_text("utf-8") for part in ("common", name)))
 
 
 PRESENCE = _load("presence")

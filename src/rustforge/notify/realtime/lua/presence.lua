@@ -1,21 +1,19 @@
 -- Note who is in a channel or room, and tell who came and went.
 --
--- KEYS: what the keys of the channel or room start with.
 -- ARGV: "keep", "leave" or "list"; how many milliseconds a member stays without being kept, and for how many
 --       milliseconds the news stay; then of each connection of a member its id and, to keep it, the member as JSON and
 --       what is known of them as JSON.
 -- Returns of each connection that is there the member and what is known of them, with a line break between.
 --
--- A member may have several connections: it came with the first and went with the last. All times are the server's.
-local base, what, lease, keep = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+-- A member may have several connections: it came with the first and went with the last.
+local what, lease, keep = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local due, who, counts = base .. ':due', base .. ':who', base .. ':counts'
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local lively = false
+local told = false
 
 local function tell(kind, member, info)
-  lively = redis.call('XADD', base .. ':live', 'MAXLEN', '~', 1000, '*', 'e', 'presence', 'd',
+  lively = add(':live', 1000, 'e', 'presence', 'd',
     '{"type":"' .. kind .. '","member":' .. member .. ',"info":' .. info .. '}', 'i', '')
+  told = true
 end
 
 local function forget(connection)
@@ -52,10 +50,7 @@ elseif what == 'keep' then
   end
 end
 
-if lively then
-  redis.call('PEXPIRE', base .. ':live', keep)
-  local last = string.match(redis.call('GET', base .. ':head') or '0-0', '^%S+')
-  redis.call('SET', base .. ':head', last .. ' ' .. lively,
-    'PX', math.max(2 * keep, redis.call('PTTL', base .. ':head')))
+if told then
+  finish(':live', keep)
 end
 return redis.call('HVALS', who)
