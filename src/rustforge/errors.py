@@ -197,13 +197,17 @@ class AttachmentRejectedError(AttachmentError, ValueError):
         reason: A word for programs: `"empty"`, `"too_large"`, `"type_not_allowed"`, `"too_many_pixels"`,
             `"unreadable"` or `"too_many"`.
         field: The field that it was sent for.
+        text: The message as it can be translated, with names in braces for what changes.
+        values: What the names stand for.
     """
 
-    def __init__(self, reason: str, message: str, *, field: str = "file") -> None:
+    def __init__(self, reason: str, text: str, *, field: str = "file", **values: object) -> None:
         """Keep the reason and the field beside the text."""
-        super().__init__(message)
+        super().__init__(text.format(**values) if values else text)
         self.reason = reason
         self.field = field
+        self.text = text
+        self.values = values
 
 
 class StorageError(RustforgeError):

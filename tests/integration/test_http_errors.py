@@ -746,6 +746,16 @@ async def test_rustforges_own_errors() -> None:
     body_of(await ask(raising(InvalidArgumentError(SECRET)), "GET", "/"), 500, "INTERNAL_ERROR")
 
 
+async def test_a_refused_file_in_another_language() -> None:
+    """Its text is translated, and what changes in it stays."""
+    error = AttachmentRejectedError("too_large", "The file is larger than {size}.", size="5 MiB")
+    app = raising(error, catalogues={"de": {"The file is larger than {size}.": "Die Datei hat mehr als {size}."}})
+    for language, said in {"de": "Die Datei hat mehr als 5 MiB.", "fr": "The file is larger than 5 MiB."}.items():
+        response = await ask(app, "GET", "/", headers={"Accept-Language": language})
+        body = body_of(response, 422, "VALIDATION_ERROR")
+        assert (body["message"], body["errors"]) == (said, {"file": [said]})
+
+
 # -- handlers of the application -------------------------------------------------------------------------------------
 
 

@@ -35,15 +35,14 @@ def test_rules_are_described() -> None:
 
 
 def test_reasons_are_described() -> None:
-    """The page lists the reasons of a refusal that the code gives."""
-    listed = re.search(r"The reasons of .*? are (.*?)\.", read_page(PAGE))
-    assert listed
+    """The page lists the reasons and the texts of a refusal that the code gives, and no others."""
+    rows = read_table(PAGE, "| Reason | Text |")
     source = "".join(
         inspect.getsource(__import__(f"rustforge.attachments.{name}", fromlist=["_"]))
         for name in ("receive", "images", "service")
     )
-    for reason in re.findall(r"`(\w+)`", listed[1].replace("`add`", "")):
-        assert f'"{reason}"' in source, reason
+    assert {row[0].split("`")[1] for row in rows} == set(re.findall(r'reason="(\w+)"', source))
+    assert sorted(row[1].strip("`") for row in rows) == sorted(re.findall(r'text ?= ?"([^"]+)"', source))
 
 
 def test_times_are_described() -> None:

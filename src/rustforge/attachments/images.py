@@ -143,20 +143,22 @@ def rewrite(file: IO[bytes], content_type: str, *, max_pixels: int, resize: Resi
     except Image.DecompressionBombError as error:
         raise _too_many(max_pixels) from error
     except Exception as error:  # Pillow raises whatever its decoders stumble over
-        message = "The image cannot be read; it may be damaged."
-        raise AttachmentRejectedError(reason="unreadable", message=message) from error
+        text = "The image cannot be read; it may be damaged."
+        raise AttachmentRejectedError(reason="unreadable", text=text) from error
     stored_as = next(name for name, one in IMAGES.items() if one == target)
     return Picture(data, stored_as, *frames[0].size)
 
 
 def _too_many(max_pixels: int) -> AttachmentRejectedError:
-    return AttachmentRejectedError("too_many_pixels", f"The image has more than {max_pixels:,} pixels.")
+    return AttachmentRejectedError(
+        reason="too_many_pixels", text="The image has more than {count} pixels.", count=f"{max_pixels:,}"
+    )
 
 
 def _look_at_size(file: IO[bytes], kind: str, max_pixels: int) -> None:
     """Refuse a file that would take long, although its picture is small."""
     if file.seek(0, 2) > max_pixels * _BYTES_PER_PIXEL + _BLOCK:
-        raise AttachmentRejectedError(reason="too_large", message="The file is larger than its picture can be.")
+        raise AttachmentRejectedError(reason="too_large", text="The file is larger than its picture can be.")
     if kind != "JPEG":
         return
     file.seek(0)
@@ -165,7 +167,7 @@ def _look_at_size(file: IO[bytes], kind: str, max_pixels: int) -> None:
         scans += len(_SCAN.findall(last + block))
         last = block[-1:]
     if scans > _MAX_SCANS:
-        raise AttachmentRejectedError(reason="too_many_pixels", message="The image is drawn in too many passes.")
+        raise AttachmentRejectedError(reason="too_many_pixels", text="The image is drawn in too many passes.")
 
 
 def _frames(

@@ -174,7 +174,7 @@ async def _spooled(
                 await asyncio.to_thread(write, block)
                 block = bytearray()
         if not size:
-            raise AttachmentRejectedError(reason="empty", message="The file is empty.")
+            raise AttachmentRejectedError(reason="empty", text="The file is empty.")
         await asyncio.to_thread(write, block)
         yield file, size, digest.hexdigest()
 
@@ -183,8 +183,8 @@ def _examine(file: IO[bytes], size: int, checksum: str, rules: AttachmentRules) 
     """Look at a file, and write it anew if it is an image."""
     content_type = rules.choose(types_of(file))
     if content_type is None:
-        message = f"Files of this type cannot be attached; those that can are: {', '.join(rules.allowed)}."
-        raise AttachmentRejectedError(reason="type_not_allowed", message=message)
+        text = "Files of this type cannot be attached; those that can are: {types}."
+        raise AttachmentRejectedError(reason="type_not_allowed", text=text, types=", ".join(rules.allowed))
     if content_type not in IMAGES:
         file.seek(0)
         return _Found(file, content_type, size, checksum)
@@ -207,7 +207,7 @@ def _workers() -> ThreadPoolExecutor:
 
 def _too_large(max_size: int) -> AttachmentRejectedError:
     bound = f"{max_size // _MEBIBYTE} MiB" if max_size % _MEBIBYTE == 0 else f"{max_size:,} bytes"
-    return AttachmentRejectedError(reason="too_large", message=f"The file is larger than {bound}.")
+    return AttachmentRejectedError(reason="too_large", text="The file is larger than {size}.", size=bound)
 
 
 async def _discard(storage: Storage, key: str) -> None:

@@ -120,8 +120,8 @@ class Attachments:
         count, last = (await self._session.execute(query)).one()
         bound = place.slot.max_count if isinstance(place.slot, ManySlot) else None
         if bound is not None and count >= bound:
-            reason, msg = "too_many", f"There can be at most {bound} files here."
-            raise AttachmentRejectedError(reason, msg, field=place.slot.field)
+            text = "There can be at most {count} files here."
+            raise AttachmentRejectedError(reason="too_many", text=text, field=place.slot.field, count=bound)
         return await self._insert(place, file, meta, last + 1)
 
     async def clear(self, owner: object, slot: SingleSlot | ManySlot | str) -> int:

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from rustforge.errors import ObjectExistsError, ObjectNotFoundError, StorageTokenError
 from rustforge.http.app_error import AppError, BadRequest, Forbidden, NotFound, of_status
 from rustforge.http.envelope import write_error
+from rustforge.http.locale import t
 from rustforge.storage import Storage
 from rustforge.storage.objects import DEFAULT_TYPE, disposition
 from rustforge.storage.signing import reading, writing
@@ -63,7 +64,7 @@ def files_app(storage: Where) -> ASGIApp:
         try:
             response = await _answer(request, storage if isinstance(storage, Storage) else storage(request))
         except StorageTokenError:
-            response = write_error(Forbidden("This link is not valid, or not any more."), scope)
+            response = write_error(Forbidden(t("This link is not valid, or not any more.")), scope)
         except AppError as error:
             response = write_error(error, scope)
         except ClientDisconnect:

@@ -161,7 +161,8 @@ def _unsigned(_error: Exception) -> AppError:
 
 
 def _rejected(error: AttachmentRejectedError) -> AppError:
-    return Validation(str(error), {error.field: str(error)})
+    message = t(error.text, **error.values)
+    return Validation(message, {error.field: message})
 
 
 def _http(error: HTTPException) -> AppError:
