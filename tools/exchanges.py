@@ -44,8 +44,10 @@ SECONDS = 20
 """How long an answer may take."""
 
 _UNSAID = {"connection", "content-length", "date", "server"}
-_ID = re.compile(r"\b[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}\b")
-"""What is different in every run: a UUID, with or without its hyphens."""
+_ID = re.compile(
+    r"\b[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}\b|(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])"
+)
+"""What is different in every run: a UUID, with or without its hyphens, and the id of a job."""
 
 _MOMENTS = {
     r"(?<=/)\d{4}/\d\d/\d\d(?=/)": "2026/11/24",  # in the keys of objects
@@ -53,6 +55,7 @@ _MOMENTS = {
     r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT": "Tue, 24 Nov 2026 12:00:00 GMT",
     r"\b[\w-]{16,}\.[\w-]{43}(?![\w-])": "WzE3OTU2MDgwMDAs.signature",  # a signed token, with its time
     r'(?<=etag: ")[0-9a-f]+-[0-9a-f]+(?=")': "18a1b2c3d4e5f607-2a",  # of a file, with its time
+    r"\bv1,[A-Za-z0-9+/]{43}=": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",  # of a webhook
 }
 """What is different at every moment."""
 _VALUE = re.compile(r"\{\{([\w-]+)((?:\.\w+)+)\}\}")
@@ -171,7 +174,7 @@ def steady(text: str) -> str:
 
     def replace(match: re.Match[str]) -> str:
         made = uuid.uuid5(uuid.NAMESPACE_URL, str(len(seen)))
-        return seen.setdefault(match[0], str(made) if match[1] else made.hex)
+        return seen.setdefault(match[0], str(made) if match[1] else made.hex[: len(match[0])])
 
     return _ID.sub(replace, text)
 

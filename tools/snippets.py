@@ -36,6 +36,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jinja2
 import yaml  # type: ignore[import-untyped] # its stubs are a package of their own
 
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "console": check_prompts,
     "dotenv": check_dotenv,
     "ini": lambda body: configparser.ConfigParser().read_string(body),
+    "jinja": jinja2.Environment().parse,  # noqa: S701 - nothing is filled in
     "json": json.loads,
     "toml": tomllib.loads,
     "yaml": lambda body: list(yaml.safe_load_all(body)),

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from rustforge.jobs import Queue
 
 # --8<-- [start:registry]
-registry = JobRegistry(
-    *(RebuildArticleIndex, FlushArticleViews, *attachment_jobs),
-    *(OrderPlacedFanout, SendOrderMail, PushOrderRealtime, CallOrderWebhook),
-)
+registry = JobRegistry(RebuildArticleIndex, FlushArticleViews)
+registry.add(OrderPlacedFanout, SendOrderMail, PushOrderRealtime, CallOrderWebhook)
+registry.add(*attachment_jobs)
 # --8<-- [end:registry]
 
 

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import secrets
 import tempfile
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +29,7 @@ from shop.state import AppState
 from shop.worker import make_scheduler, registry
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
 
     from fastapi import FastAPI
 
@@ -112,18 +112,30 @@ def hurried(jobs: JobRegistry) -> JobRegistry:
     return JobRegistry(*map(hurry, jobs))
 
 
+class Server(uvicorn.Server):
+    """A server that leaves signals to the worker, which listens beside it."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Capture none."""
+        yield
+
+
 async def serve(folder: Path, port: int) -> None:
     """Serve the application, with worker and scheduler, until it is stopped."""
     async with open_demo(folder, port) as (app, ctx):
-        server = uvicorn.Server(
-            uvicorn.Config(app, "127.0.0.1", port, log_level="warning")
-        )
+        server = Server(uvicorn.Config(app, "127.0.0.1", port, log_level="warning"))
         known = hurried(registry)
         worker = Worker(ctx, sorted({cls.QUEUE for cls in known}), registry=known)
         scheduler = make_scheduler(ctx.queue)
+
+        async def work() -> None:
+            await worker.run()  # until SIGINT or SIGTERM comes
+            server.should_exit = True
+
         async with asyncio.TaskGroup() as tasks:
-            for part in (worker, scheduler):
-                tasks.create_task(part.run())
+            tasks.create_task(work())
+            tasks.create_task(scheduler.run())
             print(f"The shop is open: http://127.0.0.1:{port}/ (Ctrl+C ends it)")
             await server.serve()
             worker.stop()
@@ -172,6 +184,7 @@ def main() -> None:
     logging.basicConfig(
         level="INFO", format="%(levelname)-7s %(name)s: %(message)s"
     )
+    logging.getLogger("mail.log").setLevel("WARNING")  # the mail server's own
     with tempfile.TemporaryDirectory(
         prefix="shop-demo-", ignore_cleanup_errors=True
     ) as temporary:

@@ -31,7 +31,7 @@ async def migrate_at_url() -> None:
     async with (
         Database(ShopSettings().database_url) as db,
         db.engine.begin() as connection,
-    ):  # type: ignore[call-arg]
+    ):
         await connection.run_sync(migrate)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import event
 
 from rustforge.testing import run_until_empty
 from shop.articles import cached
+from shop.schemas import ArticlePage  # noqa: TC001 - `remember` reads it
 from shop.worker import registry
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ async def test_fifty_misses_load_once(
     loads = 0
     load = cached.load_page
 
-    async def counting(*args: Any) -> cached.ArticlePage:
+    async def counting(*args: Any) -> ArticlePage:
         nonlocal loads
         loads += 1
         return await load(*args)
@@ -163,7 +164,7 @@ async def test_a_reader_who_began_before_the_commit_does_not_leave_the_old(
     reading, written = asyncio.Event(), asyncio.Event()
     load = cached.load_page
 
-    async def slow(*args: Any) -> cached.ArticlePage:
+    async def slow(*args: Any) -> ArticlePage:
         page = await load(*args)
         reading.set()
         await written.wait()

@@ -46,6 +46,7 @@ TOKEN = "a token of the tests"
 class Shop:
     """The shop, whose time stands still, with real servers around it."""
 
+    settings: ShopSettings
     client: AsyncClient
     time: TimeTraveler
     mailbox: Mailbox
@@ -126,7 +127,7 @@ async def shop(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
 
         monkeypatch.setattr(time.ctx.alerts, "send", alert)
         client = await stack.enter_async_context(make_client(settings, time.ctx))
-        yield Shop(client, time, mailbox, alerts=alerts, stack=stack)
+        yield Shop(settings, client, time, mailbox, alerts=alerts, stack=stack)
 
 
 def make_client(settings: ShopSettings, ctx: BootContext) -> AsyncClient:
@@ -147,7 +148,9 @@ async def test_an_order_reaches_every_channel(shop: Shop) -> None:
 
     (mail,) = shop.mailbox.mails
     assert mail["To"] == "ada@example.com"
-    assert "2 x mug: 24.00 EUR" in mail.get_body(("plain",)).get_content()
+    text = mail.get_body(("plain",))
+    assert text is not None
+    assert "2 x mug: 24.00 EUR" in text.get_content()
     assert shop.verified(receiver) == [f"order-placed:{order['public_id']}"]
     assert {one.status for one in (await Deliveries(shop.ctx.db).list()).items} == {
         "sent"
@@ -384,8 +387,8 @@ async def test_this_machine_is_no_place_for_webhooks(
 ) -> None:
     """127.0.0.1 is refused when it is registered, and again when it is sent to."""
     receiver = await shop.receiver()
-    settings = shop.ctx.settings.model_copy(update={"webhook_allow_private": False})
-    async with make_client(settings, shop.ctx) as client:
+    strict = shop.settings.model_copy(update={"webhook_allow_private": False})
+    async with make_client(strict, shop.ctx) as client:
         for url in (
             "http://127.0.0.1:9/hook",
             "https://127.0.0.1/hook",
@@ -395,12 +398,12 @@ async def test_this_machine_is_no_place_for_webhooks(
             assert refused.status_code == 422, url
             assert list(refused.json()["errors"]) == ["url"]
 
-    strict = WebhookChannel()
-    monkeypatch.setattr(type(shop.ctx), "webhooks", strict)
+    channel = WebhookChannel()
+    monkeypatch.setattr(type(shop.ctx), "webhooks", channel)
     await shop.order()
     await shop.time.travel(60)
 
     assert receiver.received == []
     (delivery,) = await shop.deliveries("webhook")
     assert delivery.status == "failed"
-    await strict.aclose()
+    await channel.aclose()
