@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def serve(app: Any) -> AsyncIterator[int]:
-    """Run an application under uvicorn, and give its port."""
+async def serve(app: Any, ws: Any = "none") -> AsyncIterator[int]:
+    """Run an application under uvicorn, and give its port; `ws` is what speaks WebSocket."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=5)
+        config = uvicorn.Config(app, log_config=None, lifespan="off", ws=ws, timeout_graceful_shutdown=5)
         server = uvicorn.Server(config)
         running = asyncio.create_task(server.serve([listener]))
         await wait_until(lambda: server.started or running.done())

@@ -8,19 +8,20 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fastapi.sse import EventSourceResponse, format_sse_event
+from fastapi.sse import format_sse_event
+from starlette.responses import StreamingResponse
 
 from rustforge.http.app_error import of_status
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AsyncExitStack
 
     from starlette.types import Receive, Scope, Send
 
     from rustforge.notify.realtime import Subscription
 
-__all__ = ["Connections", "EventStream", "empty_stream", "retry_after"]
+__all__ = ["Connections", "EventSource", "EventStream", "retry_after"]
 
 HEADERS = {
     "Cache-Control": "no-cache, no-transform",
@@ -81,16 +82,18 @@ def retry_after(seconds: float) -> bytes:
     return format_sse_event(retry=int(1000 * seconds * random.uniform(0.5, 1.5)))  # noqa: S311 - no secret
 
 
-def empty_stream(seconds: float) -> EventSourceResponse:
-    """Tell a browser to come back: an error would be the end for an `EventSource`."""
+class EventSource(StreamingResponse):
+    """A response of server-sent events that are written already; FastAPI's own class is for those that it writes."""
 
-    async def once() -> AsyncIterator[bytes]:
-        yield retry_after(seconds)
+    media_type = "text/event-stream"
 
-    return EventSourceResponse(once(), headers=HEADERS)
+    @classmethod
+    def empty(cls, seconds: float) -> EventSource:
+        """Tell a browser to come back: an error would be the end for an `EventSource`."""
+        return EventSource([retry_after(seconds)], headers=HEADERS)
 
 
-class EventStream(EventSourceResponse):
+class EventStream(EventSource):
     """The messages of a subscription, for as long as the client stays.
 
     What a slow client does not take is not kept for it: the server's buffer of one connection is all there is, and the

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, WebSocket
-from fastapi.sse import EventSourceResponse, format_sse_event
+from fastapi.sse import format_sse_event
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
@@ -15,7 +15,7 @@ from rustforge.clock import milliseconds
 from rustforge.errors import ConfigurationError, RedisError
 from rustforge.http.app_error import AppError
 from rustforge.http.envelope import EnvelopeRoute, error_responses
-from rustforge.http.event_stream import Connections, EventStream, empty_stream, retry_after
+from rustforge.http.event_stream import Connections, EventSource, EventStream, retry_after
 from rustforge.http.realtime_socket import (
     TRY_AGAIN_LATER,
     Answer,
@@ -137,15 +137,13 @@ def realtime_router(
     )
     Found = Annotated[RealtimePublisher, Depends(_giver(ctx))]  # noqa: N806 - a type
 
-    @router.get("/{channel}", response_class=EventSourceResponse, responses=_STREAM)
-    async def stream_channel(request: Request, realtime: Found, channel: Channel, since: Since) -> EventSourceResponse:
+    @router.get("/{channel}", response_class=EventSource, responses=_STREAM)
+    async def stream_channel(request: Request, realtime: Found, channel: Channel, since: Since) -> EventSource:
         """Stream the messages to a channel as server-sent events."""
         return await endpoints.stream(realtime, request, (channel, None), since)
 
-    @router.get("/{channel}/{room}", response_class=EventSourceResponse, responses=_STREAM)
-    async def stream_room(
-        request: Request, realtime: Found, channel: Channel, room: Room, since: Since
-    ) -> EventSourceResponse:
+    @router.get("/{channel}/{room}", response_class=EventSource, responses=_STREAM)
+    async def stream_room(request: Request, realtime: Found, channel: Channel, room: Room, since: Since) -> EventSource:
         """Stream the messages to a room of a channel as server-sent events."""
         return await endpoints.stream(realtime, request, (channel, room), since)
 
@@ -196,13 +194,13 @@ class _Endpoints(NamedTuple):
 
     async def stream(
         self, realtime: RealtimePublisher, request: Request, place: Place, since: str | None
-    ) -> EventSourceResponse:
+    ) -> EventSource:
         """Answer with the messages of a subscription."""
         async with AsyncExitStack() as stack:
             try:
                 subscription, members = await self.begin(realtime, request, place, since, stack)
             except RedisError:
-                return empty_stream(self.retry)
+                return EventSource.empty(self.retry)
             stack.enter_context(self.connections.enter(subscription.end))
             opening = retry_after(self.retry) + f"id: {subscription.position}\n\n".encode()
             if members is not None:
