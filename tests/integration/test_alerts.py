@@ -19,12 +19,9 @@ from tests.support.jobs import Services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
     from pathlib import Path
 
     from rustforge.jobs import JobContext
-
-pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # Apprise imports it
 
 SECRET = "t0ken"
 

@@ -142,7 +142,8 @@ def test_errors() -> None:
         "RedisReplyError",
         "RustforgeError",
     }
-    elsewhere |= {name for name in errors.__all__ if name.startswith(("Attachment", "Object", "Storage"))}
+    others = ("Attachment", "Delivery", "Mail", "Notify", "Object", "Realtime", "Storage", "Webhook")
+    elsewhere |= {name for name in errors.__all__ if name.startswith(others)}
     assert named | elsewhere == set(errors.__all__)
     assert named & elsewhere == set()
 

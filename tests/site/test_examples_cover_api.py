@@ -12,6 +12,7 @@ from rustforge import attachments as attachments_module
 from rustforge import cache as cache_module
 from rustforge import http as http_module
 from rustforge import jobs as jobs_module
+from rustforge import notify as notify_module
 from rustforge import redis as redis_module
 from rustforge import storage as storage_module
 from rustforge.attachments import Attachments
@@ -34,8 +35,30 @@ from rustforge.jobs import (
     WorkerStatistics,
 )
 from rustforge.jobs.metrics import JobMetrics
-from rustforge.notify import WebhookChannel, WebhookEndpoint, WebhookEndpoints
+from rustforge.notify import (
+    Deliveries,
+    DeliveryJob,
+    Target,
+    WebhookChannel,
+    WebhookEndpoint,
+    WebhookEndpoints,
+)
+from rustforge.notify import alert as alert_module
+from rustforge.notify import mail as mail_module
 from rustforge.notify import webhook as webhook_module
+from rustforge.notify.alert import AlertChannel, AlertResult
+from rustforge.notify.mail import (
+    FakeMailer,
+    Mail,
+    MailAddress,
+    MailAttachment,
+    MailChannel,
+    MailTemplates,
+    MailUrl,
+    QueuedMail,
+    SendMail,
+    SentMail,
+)
 from rustforge.redis import RedisClient, RedisUrl
 from rustforge.storage import SignedUpload, Storage, StoredObject, UploadGrant
 from rustforge.testing import FakeQueue, TimeTraveler
@@ -63,10 +86,15 @@ UNSHOWN = {
     "Database.is_postgresql",
     "Database.is_sqlite",
     "Database.reading",  # like transaction, which the examples show
+    "AlertChannel.aclose",  # async with calls it
+    "DeliveryJob.delivery_id",  # the field that every channel has
+    "DeliveryJob.model_config",  # pydantic's
     "Entry.base_of",  # for the scheduler
     "Entry.bound",
     "Entry.home",
     "Entry.wanted",
+    "FakeMailer.aclose",  # the channel calls these
+    "FakeMailer.deliver",
     "FakeQueue.assert_not_pushed",  # like assert_pushed
     "FakeQueue.assert_nothing_pushed",
     "FakeQueue.assert_pushed_on",
@@ -85,6 +113,21 @@ UNSHOWN = {
     "JobRegistry.knows",
     "JobRegistry.of",
     "JobView.enqueued_at",
+    "Mail.model_config",  # pydantic's
+    "SendMail.model_config",
+    "MailAddress.address",  # for the channel
+    "MailAddress.domain",
+    "MailAddress.header",
+    "MailChannel.aclose",  # async with calls it
+    "MailUrl.connections",  # written in URLs
+    "MailUrl.host",
+    "MailUrl.kind",
+    "MailUrl.password",
+    "MailUrl.port",
+    "MailUrl.ssl_ca_certs",
+    "MailUrl.ssl_context",
+    "MailUrl.timeout",
+    "MailUrl.username",
     "OutboxFlusher.aclose",  # boot() calls these
     "OutboxFlusher.listen",
     "OutboxFlusher.wake",
@@ -135,6 +178,8 @@ def read_names() -> set[str]:
 
 USED = read_names()
 OWNERS = [
+    *(AlertChannel, AlertResult, FakeMailer, Mail, MailAddress, MailAttachment, MailChannel, MailTemplates, MailUrl),
+    *(Deliveries, DeliveryJob, QueuedMail, SendMail, SentMail, Target),
     *(
         Attachments,
         BootContext,
@@ -183,8 +228,11 @@ def test_every_option_is_shown(method: str) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    [attachments_module, cache_module, http_module, jobs_module, redis_module, storage_module, webhook_module],
-    ids=["attachments", "cache", "http", "jobs", "redis", "storage", "webhook"],
+    [
+        *(alert_module, attachments_module, cache_module, http_module, jobs_module, mail_module, redis_module),
+        *(notify_module, storage_module, webhook_module),
+    ],
+    ids=["alert", "attachments", "cache", "http", "jobs", "mail", "redis", "notify", "storage", "webhook"],
 )
 def test_every_export_is_shown(module: object) -> None:
     """Each name that a module exports is used in an example, or is made by one that is."""
@@ -205,6 +253,18 @@ def test_every_export_is_shown(module: object) -> None:
     made |= {"Attachment", "ManySlot", "PurgeObject", "SingleSlot", "Swept"}
     made |= {"QUARANTINE", "SignedUpload", "StorageConnecting", "StoredObject", "UploadGrant"}
     made |= {"WebhookEndpoint"}
+    made |= {"DeliveryPage", "DeliveryStatus", "FanOut"}
+    made |= {
+        "AddressLike",
+        "AlertLevel",
+        "AlertResult",
+        "DeliverAlert",
+        "DeliverMail",
+        "FakeMailer",
+        "QueuedMail",
+        "RenderedMail",
+        "SentMail",
+    }
     made |= {"CatchUp", "JobSource", "Outcome", "Priority"}  # what arguments may be
     exported: list[str] = vars(module)["__all__"]
     assert [name for name in exported if name not in USED | made] == []

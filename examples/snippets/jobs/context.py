@@ -7,21 +7,21 @@ from rustforge.boot import boot
 from rustforge.jobs import Job, JobContext, Worker
 
 
-class Mailer:
-    async def send(self, to: str, subject: str) -> None:
-        print("mail to", to, "about", subject)
+class Texting:
+    async def send(self, number: str, text: str) -> None:
+        print("text to", number, "saying", text)
 
 
 class SendWelcome(Job):
-    NAME = "mail.welcome"
+    NAME = "text.welcome"
 
-    email: str
+    number: str
 
     async def handle(self, ctx: JobContext) -> None:
-        mailer: Mailer = ctx.extensions["mailer"]  # a service of your own
-        await mailer.send(self.email, "Welcome")
+        texting: Texting = ctx.extensions["texting"]  # a service of your own
+        await texting.send(self.number, "Welcome")
         await ctx.cache.increment(
-            "mails:sent"
+            "texts:sent"
         )  # the cache, the queue, the database
         print(
             "run number", ctx.fence, "attempt", ctx.attempt, "from", ctx.queue_name
@@ -32,8 +32,8 @@ class SendWelcome(Job):
 
 
 async def main() -> None:
-    async with boot(extensions={"mailer": Mailer()}) as ctx:
-        await SendWelcome(email="ann@example.com").dispatch(ctx.queue)
+    async with boot(extensions={"texting": Texting()}) as ctx:
+        await SendWelcome(number="+15550100").dispatch(ctx.queue)
         await Worker(ctx).register(SendWelcome).run_until_empty()
 
 

@@ -6,16 +6,12 @@ from datetime import timedelta
 # --8<-- [start:import]
 from rustforge.boot import boot
 from rustforge.jobs import Job, JobContext, Queue
+from rustforge.notify import Mail, MailChannel
 from rustforge.testing import job_context, run_job, time_travel
 
 # --8<-- [end:import]
 
 sent: list[str] = []
-
-
-class Mailer:
-    async def send(self, to: str, subject: str) -> None:
-        sent.append(f"{subject} to {to}")
 
 
 class SendReceipt(Job):
@@ -24,8 +20,12 @@ class SendReceipt(Job):
     order_id: int
 
     async def handle(self, ctx: JobContext) -> None:
-        mailer: Mailer = ctx.extensions["mailer"]
-        await mailer.send("ann@example.com", f"receipt {self.order_id}")
+        mail = Mail(
+            to="ann@example.com",
+            subject=f"Receipt {self.order_id}",
+            text="Thank you!",
+        )
+        await ctx.mailer.send(mail)
 
 
 class SendReminder(Job):
@@ -44,9 +44,9 @@ async def place_order(queue: Queue, order_id: int) -> None:
 
 # --8<-- [start:handler]
 async def test_the_receipt_is_sent() -> None:
-    ctx = job_context(mailer=Mailer())
+    ctx = job_context(mailer=MailChannel("memory:"))
     await run_job(SendReceipt(order_id=7), ctx)
-    assert sent == ["receipt 7 to ann@example.com"]
+    ctx.mailer.kept.assert_sent(to="ann@example.com", subject="Receipt 7")
 
 
 # --8<-- [end:handler]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
 from rustforge.errors import ConfigurationError, InvalidArgumentError, NotifyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable
 
     from rustforge.notify.delivery import DeliveryJob
     from rustforge.notify.fanout import Target
@@ -153,31 +154,32 @@ class AlertChannel:
 
 def _open(number: int, url: str) -> tuple[str, Any]:
     """Make the service of a URL, with its name."""
-    try:
-        from apprise import Apprise  # noqa: PLC0415 - an extra, and slow to load
-    except ModuleNotFoundError as error:
-        if error.name != "apprise":
-            raise
-        msg = "apprise is not installed; it comes with: pip install 'rustforge[alerts]'"
-        raise ModuleNotFoundError(msg, name=error.name) from error
-
-    service = Apprise()
-    scheme, separator, _ = url.partition("://")
     with _silence():
+        try:
+            from apprise import Apprise  # noqa: PLC0415 - an extra, and slow to load
+        except ModuleNotFoundError as error:
+            if error.name != "apprise":
+                raise
+            msg = "apprise is not installed; it comes with: pip install 'rustforge[alerts]'"
+            raise ModuleNotFoundError(msg, name=error.name) from error
+        service: Any = Apprise()
         good = service.add(url) and len(service) == 1
     if not good:
-        scheme = scheme if separator and scheme.isalnum() else "..."
-        msg = f"URL {number} of alerts ({scheme}://...) is none that Apprise knows"
+        scheme, separator, _ = url.partition("://")
+        shown = scheme if separator and scheme.isalnum() else "..."
+        msg = f"URL {number} of alerts ({shown}://...) is none that Apprise knows"
         raise ConfigurationError(msg)
     return f"{service[0].service_name} #{number}", service
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """Keep Apprise from writing a URL that it cannot read into the log."""
+def _silence() -> Generator[None]:
+    """Keep Apprise from writing a URL that it cannot read into the log, and from warning of what it imports."""
     logger = logging.getLogger("apprise")
     before, logger.disabled = logger.disabled, True
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         logger.disabled = before

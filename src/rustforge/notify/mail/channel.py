@@ -252,7 +252,7 @@ class _LogDriver:
     async def deliver(self, letter: Letter) -> None:
         mail = letter.mail
         to = ", ".join(letter.recipients[:1]) + f" and {len(letter.recipients) - 1} more" * (len(letter.recipients) > 1)
-        _logger.info("Mail to %s: %r, %d bytes, not sent as MAIL_URL is log:", to, mail.subject, len(letter.data))
+        _logger.info("Mail to %s: %r (not sent, as the URL is log:)", to, mail.subject)
         _logger.debug("%s", mail.text or mail.html)
 
     async def aclose(self) -> None:
