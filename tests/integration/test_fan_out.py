@@ -205,10 +205,10 @@ async def test_nobody(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"target": ""}, "target must be text of 1 to 500 characters"),
-        ({"target": "x" * 501}, "target must be text of 1 to 500 characters"),
-        ({"target": "a\x00b"}, "target must be text of 1 to 500 characters"),
-        ({"target": 7}, "target must be text of 1 to 500 characters"),
+        ({"target": ""}, "target must be text of 1 to 2,000 bytes"),
+        ({"target": "ä" * 1001}, "target must be text of 1 to 2,000 bytes"),
+        ({"target": "a\x00b"}, "target must be text of 1 to 2,000 bytes"),
+        ({"target": 7}, "target must be text of 1 to 2,000 bytes"),
         ({"channel": "mail"}, "the channel of DeliverText is 'text', not 'mail'"),
         ({"channel": "a b"}, "channel must have 1 to 200 letters"),
         ({"message": {"file": object()}}, r"the message to text '\+1' cannot be sent"),
@@ -547,3 +547,10 @@ async def test_a_run_that_is_cancelled_while_it_is_marked(desk: Desk) -> None:
     results = await asyncio.gather(*runs, return_exceptions=True)
     assert [type(result) for result in results] == [asyncio.CancelledError, type(None)]
     assert [(await desk.show(each)).status for each in (one, other)] == ["sent", "sent"]
+
+
+async def test_long_names(desk: Desk) -> None:
+    """Names of the greatest length that is allowed fit into the tables and their indexes."""
+    target = "".join(chr(0x4E00 + 37 * number % 20_000) for number in range(666))  # 3 bytes each, hard to compress
+    (one,) = await desk.fan_out(text(target), event_id="x" * 200)
+    assert (await desk.show(one)).target == target

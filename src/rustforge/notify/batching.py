@@ -17,14 +17,14 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 _MOST = 500
-_PAUSE = 0.01
+_PAUSE = 0.02
 _PATIENCE = 5.0
 
 
 class Batcher(Generic[A, R]):
     """Collects what many tasks ask for, and asks for all of it in one go.
 
-    One alone is served at once. What comes while a batch is under way, or a few milliseconds after one began, goes with
+    One alone is served at once. What comes while a batch is under way, or some milliseconds after one began, goes with
     the next one: many together cost hardly more than one.
     """
 
