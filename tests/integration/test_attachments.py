@@ -283,6 +283,21 @@ async def test_a_rollback_changes_nothing(desk: Desk) -> None:
     assert await tidy(desk) == {old.path}
 
 
+@pytest.mark.usefixtures("at_once")
+async def test_a_session_that_is_left_without_a_commit(desk: Desk) -> None:
+    """Its transaction is rolled back, too, and the session can be used again."""
+    article = await desk.article()
+    lost, file = await desk.file(), await desk.file()
+    session = AsyncSession(desk.db.engine)
+    async with session:
+        await desk.at(session).set(article, "cover", lost)
+    await wait_until(lambda: is_gone(desk, lost.path))
+    async with session, session.begin():
+        await desk.at(session).set(article, "cover", file)
+    assert hooks._tasks == set()
+    assert await tidy(desk) == {file.path}
+
+
 async def is_gone(desk: Desk, path: str) -> bool:
     """Tell whether there is no such object."""
     return not await desk.storage.exists(path)

@@ -135,6 +135,7 @@ def remember(session: AsyncSession, storage: Storage, path: str) -> None:
     if not event.contains(sync, "after_commit", _committed):
         event.listen(sync, "after_commit", _committed)
         event.listen(sync, "after_soft_rollback", _rolled_back)
+        event.listen(sync, "after_transaction_end", _ended)
 
 
 def _committed(session: Session) -> None:
@@ -144,13 +145,16 @@ def _committed(session: Session) -> None:
             _discard(new)
 
 
-def _rolled_back(session: Session, transaction: SessionTransaction) -> None:
+def _rolled_back(session: Session, _transaction: SessionTransaction) -> None:
     new: _New | None = session.info.get(_NEW)
     if new is not None:
         new.doubtful = True
-        if transaction.parent is None:
-            del session.info[_NEW]
-            _discard(new)
+
+
+def _ended(session: Session, transaction: SessionTransaction) -> None:
+    """Discard what no commit has taken, also where the session was just closed."""
+    if transaction.parent is None and (new := session.info.pop(_NEW, None)) is not None:
+        _discard(new)
 
 
 def _discard(new: _New) -> None:
