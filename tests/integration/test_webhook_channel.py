@@ -326,6 +326,14 @@ async def test_a_certificate_must_be_trusted_and_of_the_name(
     gc.collect()  # what was left open would warn
 
 
+async def test_a_receiver_that_does_not_speak_tls_is_given_up(public_loopback: None) -> None:
+    """A handshake without an end ends with the time-out, and leaves nothing open."""
+    async with Receiver.open(hang) as receiver, WebhookChannel(timeout=0.2, resolve=Names(["127.0.0.1"])) as channel:
+        with pytest.raises(WebhookError, match=r"no answer within 0\.2 s"):
+            await channel.send(f"https://{NAME}:{receiver.port}/", BODY, secrets=SECRET)
+    gc.collect()
+
+
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
@@ -519,6 +527,41 @@ async def test_a_task_that_is_cancelled_leaves_no_connection(channel: WebhookCha
         with pytest.raises(asyncio.CancelledError):
             await sending
         await wait_until(lambda: not channel._connections._open)
+
+
+async def test_a_name_that_takes_long_is_given_up() -> None:
+    """The look-up is a part of the time that an attempt has, and a check has the same."""
+
+    async def never(host: str, port: int) -> list[str]:
+        await asyncio.Event().wait()
+        return [host, str(port)]
+
+    async with WebhookChannel(timeout=0.1, resolve=never) as channel:
+        with pytest.raises(WebhookError, match=r"no answer within 0\.1 s"):
+            await channel.send(f"https://{NAME}/", BODY, secrets=SECRET)
+        with pytest.raises(WebhookError, match=r"no answer within 0\.1 s"):
+            await channel.check(f"https://{NAME}/")
+
+
+async def test_a_closed_channel_connects_to_nobody(receiver: Receiver) -> None:
+    """Neither what comes after the end nor what was about to connect before it leaves a connection."""
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slowly(host: str, port: int) -> list[str]:
+        asked.set()
+        await answer.wait()
+        return ["127.0.0.1"]
+
+    channel = WebhookChannel(allow_private=True, resolve=slowly)
+    sending = asyncio.create_task(channel.send(f"http://{NAME}:{receiver.port}/", BODY, secrets=SECRET))
+    await asked.wait()
+    await channel.aclose()
+    answer.set()
+    for one in (sending, channel.send(receiver.url, BODY, secrets=SECRET), channel.check(receiver.url)):
+        with pytest.raises(WebhookError, match="the channel was closed"):
+            await one
+    assert receiver.requests == []
+    assert channel._connections._open == set()
 
 
 async def test_closing_ends_what_is_under_way() -> None:

@@ -24,6 +24,7 @@ from rustforge.errors import (
 from rustforge.jobs import FailedJobs, OutboxFlusher, Retry, Worker
 from rustforge.notify import Deliveries, DeliverWebhook, Delivery, WebhookChannel, WebhookEndpoints, fan_out
 from rustforge.notify.webhook import new_secret, verify_webhook
+from rustforge.notify.webhook.health import EndpointHealth
 from rustforge.testing import job_context
 from tests.support.jobs import Services
 from tests.support.receiving import OK, Receiver, hang, says
@@ -319,12 +320,13 @@ async def test_each_attempt_has_the_same_id(sender: Sender, receiver: Receiver) 
 async def test_used_up_attempts_fail_and_a_retry_by_hand_delivers(sender: Sender, receiver: Receiver) -> None:
     """The delivery fails with the last error, stands among the failed jobs, and is delivered when it is retried."""
     await sender.add(receiver.url)
-    receiver.answers = [says("503 No")]
+    receiver.answers = [says("503 No", "Retry-After: 0")]
     [delivery_id] = await sender.place()
     await sender.work()
     delivery = await sender.delivery(delivery_id)
     assert (delivery.status, delivery.attempts, delivery.response_status) == ("failed", 3, 503)
-    assert "503 Service Unavailable" in (delivery.last_error or "")
+    place = f"http://127.0.0.1:{receiver.port}"
+    assert delivery.last_error == f"WebhookError: {place} answered 503 Service Unavailable"
     receiver.answers = [OK]
     assert await FailedJobs(sender.db).retry(delivery_id, sender.services.queue)
     await sender.work()
@@ -335,6 +337,7 @@ async def test_used_up_attempts_fail_and_a_retry_by_hand_delivers(sender: Sender
 def test_the_schedule_is_that_of_the_specification() -> None:
     """Ten attempts in three days, each wait with up to a tenth more."""
     job = DeliverWebhook.of("d", "we")
+    assert job.concurrency() != Hurried.of("d", "we").concurrency() is not None  # each class counts its own
     expected = [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400]
     assert job.max_retries() == len(expected)
     for attempt, wait in enumerate(expected):
@@ -465,6 +468,27 @@ async def test_a_success_that_was_not_seen_keeps_the_endpoint(sender: Sender, re
     found = await sender.call("get", endpoint.id)
     assert found.enabled
     assert found.failing_since == datetime.fromtimestamp(later.time(), UTC)
+
+
+async def test_a_webhook_that_arrived_is_not_sent_again_for_a_note(
+    sender: Sender, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the database cannot note how the endpoint does, what became of the attempt is what counts."""
+
+    async def fail(*_: Any) -> None:
+        await asyncio.sleep(0)
+        msg = "the database is away"
+        raise OSError(msg)
+
+    await sender.add(receiver.url)
+    receiver.answers = [says("500 No"), OK]
+    monkeypatch.setattr(EndpointHealth, "_set", fail)
+    monkeypatch.setattr(EndpointHealth, "note_success", fail)
+    [delivery_id] = await sender.place()
+    await sender.work()
+    delivery = await sender.delivery(delivery_id)
+    assert (delivery.status, delivery.attempts, len(receiver.requests)) == ("sent", 2, 2)
+    assert caplog.text.count("was not noted: OSError: the database is away") == 2
 
 
 # -- many endpoints --------------------------------------------------------------------------------------------------

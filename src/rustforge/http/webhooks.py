@@ -62,7 +62,8 @@ def verified_webhook(
     """Make a dependency that verifies a webhook, as Standard Webhooks has it, and reads it.
 
     It answers 401 where the signature does not fit or is too old, 413 where the body is too large, 408 where it does
-    not come, 400 where it is not JSON, and 422 where it is not of the type.
+    not come, 400 where it is not JSON, and 422 where it is not of the type. The route has no other parameters of the
+    body, as these would be read before.
 
     Args:
         secrets: The secret, or several while one takes the place of another; or a function, also an async one, that

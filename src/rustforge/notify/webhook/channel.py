@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -20,9 +21,10 @@ from rustforge.notify.webhook.signing import sign
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from rustforge.clock import Clock
+    from rustforge.notify.webhook.addresses import Address
     from rustforge.notify.webhook.connections import Resolver
     from rustforge.notify.webhook.wire import Answer
     from rustforge.types import Duration
@@ -97,7 +99,9 @@ class WebhookChannel:
             WebhookAddressError: They may not.
             WebhookError: The name of the host cannot be looked up.
         """
-        await self._connections.addresses(read_url(url, allow_private=self._allow_private))
+        address = read_url(url, allow_private=self._allow_private)
+        async with self._in_time(address):
+            await self._connections.addresses(address)
 
     async def send(self, url: str, body: Any, *, secrets: str | Iterable[str], event_id: str | None = None) -> int:
         """Send a webhook, once.
@@ -129,17 +133,23 @@ class WebhookChannel:
             self._user_agent,
             (b"content-length", b"%d" % len(content)),
         ]
+        async with self._in_time(address):
+            answer = await self._connections.post(address, headers, content)
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise _refusal(str(address), answer, self.clock)
+        return answer.status
+
+    @asynccontextmanager
+    async def _in_time(self, address: Address) -> AsyncGenerator[None]:
+        """Give a block its time, and make one error of all that can go wrong on the network."""
         limit = asyncio.timeout(self._timeout)
         try:
             async with limit:
-                answer = await self._connections.post(address, headers, content)
+                yield
         except (OSError, h11.RemoteProtocolError) as error:
             reason = f"no answer within {self._timeout:g} s" if limit.expired() else str(error) or type(error).__name__
             msg = f"{address}: {reason}"
             raise WebhookError(msg) from error
-        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise _refusal(str(address), answer, self.clock)
-        return answer.status
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -51,6 +51,7 @@ class Connections:
         self._tls = tls
         self._resolve = resolve or self._look_up
         self._threads: ThreadPoolExecutor | None = None
+        self._closed = False
         self._open: set[Wire] = set()
         self._idle: dict[tuple[str, str, int], dict[Wire, None]] = {}
         self._order: dict[Wire, tuple[str, str, int]] = {}  # the idle ones, the oldest first
@@ -82,6 +83,7 @@ class Connections:
             WebhookAddressError: One must not be connected to.
             WebhookError: It cannot be looked up.
         """
+        self._require_open()
         if address.ip is not None:
             return [address.host]  # it was checked with the URL
         try:
@@ -100,7 +102,8 @@ class Connections:
         return found
 
     def close(self) -> None:
-        """Close all connections; what is under way fails."""
+        """Close all connections, for good; what is under way fails."""
+        self._closed = True
         for wire in list(self._open):
             wire.close()
         if self._threads is not None:
@@ -125,10 +128,19 @@ class Connections:
             except OSError as error:
                 failure = failure or error
             else:
-                self._open.add(wire)
+                if wire.is_open:
+                    self._open.add(wire)
+                if self._closed:
+                    wire.close()
+                self._require_open()
                 return wire
         assert failure is not None  # noqa: S101 - there was an address
         raise failure
+
+    def _require_open(self) -> None:
+        if self._closed:
+            msg = "the channel was closed"
+            raise ConnectionAbortedError(msg)
 
     async def _look_up(self, host: str, port: int) -> list[str]:
         """Ask the system, in threads of our own: names that take long must not hold up others who need a thread."""

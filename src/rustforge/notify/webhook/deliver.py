@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
-from rustforge.errors import DeliveryRefusedError, WebhookAddressError, WebhookError
+from sqlalchemy.exc import SQLAlchemyError
+
+from rustforge.errors import DatabaseError, DeliveryRefusedError, WebhookAddressError, WebhookError
 from rustforge.jobs import ConcurrencyLimit, Retry
 from rustforge.notify.delivery import DeliveryJob, SkipDelivery
 from rustforge.notify.webhook.health import EndpointHealth
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from rustforge.jobs import JobContext
     from rustforge.notify.deliveries import Delivery
     from rustforge.notify.webhook.channel import WebhookChannel
@@ -33,8 +38,8 @@ class DeliverWebhook(DeliveryJob):
 
     Attributes:
         DISABLE_AFTER: The seconds after which an endpoint is disabled that every delivery has failed to reach: 5 days.
-        MAX_PARALLEL: How many deliveries to one endpoint run at the same time, over all workers, so that one that is
-            slow or dead leaves workers for the others.
+        MAX_PARALLEL: How many of these jobs run for one endpoint at the same time, over all workers, so that one that
+            is slow or dead leaves workers for the others.
         endpoint_id: The endpoint.
 
     Example:
@@ -66,7 +71,7 @@ class DeliverWebhook(DeliveryJob):
 
     def concurrency(self) -> ConcurrencyLimit | None:
         """Let a few deliveries to the endpoint run at the same time."""
-        return ConcurrencyLimit(f"webhook:{self.endpoint_id}", self.MAX_PARALLEL) if self.endpoint_id else None
+        return ConcurrencyLimit(f"{self.NAME}:{self.endpoint_id}", self.MAX_PARALLEL) if self.endpoint_id else None
 
     def max_retries(self) -> int:
         """Return 9."""
@@ -86,7 +91,7 @@ class DeliverWebhook(DeliveryJob):
         try:
             await super().handle(ctx)
         except WebhookError as error:
-            if error.retry_after is None:
+            if error.retry_after is None or ctx.attempt >= self.max_retries():
                 raise
             raise Retry(max(error.retry_after, self.backoff(ctx.attempt)), str(error)) from error
 
@@ -121,14 +126,21 @@ class DeliverWebhook(DeliveryJob):
             )
         except (WebhookAddressError, WebhookError) as error:
             gone = isinstance(error, WebhookError) and error.status == _GONE
-            if await (
-                health.disable(endpoint.id, "the receiver answered 410 Gone", now)
-                if gone
-                else health.note_failure(endpoint, now, self.DISABLE_AFTER)
-            ):
-                ctx.logger.warning("the webhook endpoint %s is disabled: %s", endpoint.id, error)
+            with _noted(ctx):
+                if await health.note_failure(endpoint, now, self.DISABLE_AFTER, gone=gone):
+                    ctx.logger.warning("the webhook endpoint %s is disabled: %s", endpoint.id, error)
             if gone or isinstance(error, WebhookAddressError):
                 raise DeliveryRefusedError(str(error), _GONE if gone else None) from error
             raise
-        await health.note_success(endpoint)
+        with _noted(ctx):
+            await health.note_success(endpoint)
         return status
+
+
+@contextlib.contextmanager
+def _noted(ctx: JobContext) -> Generator[None]:
+    """Note how an endpoint does; where the database cannot, what became of the attempt is still what counts."""
+    try:
+        yield
+    except (SQLAlchemyError, DatabaseError, OSError) as error:
+        ctx.logger.warning("how the webhook endpoint does was not noted: %s: %s", type(error).__name__, error)

@@ -17,6 +17,7 @@ from rustforge.notify.batching import Batcher
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.sql.dml import ReturningUpdate
 
     from rustforge.db import Database
@@ -81,28 +82,28 @@ class EndpointHealth:
         if endpoint.failing_since is not None:
             await self._works.ask(endpoint.id)
 
-    async def note_failure(self, endpoint: EndpointState, now: float, patience: float) -> bool:
+    async def note_failure(self, endpoint: EndpointState, now: float, patience: float, *, gone: bool = False) -> bool:
         """Note that an endpoint fails, and disable it where nothing has reached it for too long.
 
         Args:
             endpoint: The endpoint, as it was before.
             now: The time.
             patience: The seconds for which every delivery may fail.
+            gone: Whether it said that it wants nothing any more.
 
         Returns:
             Whether it was disabled now.
         """
+        if gone:
+            async with self._open().transaction() as session:
+                disabling = _disabling(endpoint.id, "the receiver answered 410 Gone", now)
+                return (await session.execute(disabling)).first() is not None
         if endpoint.failing_since is None:
             await self._fails.ask((endpoint.id, now))
             return False
         if now - endpoint.failing_since.timestamp() < patience:
             return False
         return await self._disable_unreached(endpoint.id, now, patience)
-
-    async def disable(self, endpoint_id: str, reason: str, now: float) -> bool:
-        """Disable an endpoint; return whether it was enabled before."""
-        async with self._open().transaction() as session:
-            return (await session.execute(_disabling(endpoint_id, reason, now))).first() is not None
 
     async def _disable_unreached(self, endpoint_id: str, now: float, patience: float) -> bool:
         reason = f"every delivery has failed for {patience / 86400:g} days"
@@ -128,16 +129,20 @@ class EndpointHealth:
         return [found.get(one) for one in ids]
 
     async def _note_failing(self, failures: Sequence[tuple[str, float]]) -> list[None]:
-        ids, now = {one for one, _ in failures}, min(time for _, time in failures)
-        new = update(table).where(table.c.id.in_(ids), table.c.failing_since.is_(None))
-        async with self._open().transaction() as session:
-            await session.execute(new.values(failing_since=_moment(now)))
+        begin = _moment(min(time for _, time in failures))
+        await self._set([one for one, _ in failures], begin, table.c.failing_since.is_(None))
         return [None] * len(failures)
 
     async def _note_working(self, ids: Sequence[str]) -> list[None]:
-        async with self._open().transaction() as session:
-            await session.execute(update(table).where(table.c.id.in_(set(ids))).values(failing_since=None))
+        await self._set(ids, None, table.c.failing_since.is_not(None))
         return [None] * len(ids)
+
+    async def _set(self, ids: Sequence[str], failing_since: datetime | None, changes: ColumnElement[bool]) -> None:
+        some = select(table.c.id).where(table.c.id.in_(set(ids)), changes)
+        locked = some.order_by(table.c.id).with_for_update()  # who locks rows does so in one order
+        async with self._open().transaction() as session:
+            changing = update(table).where(table.c.id.in_(locked.scalar_subquery()), changes)
+            await session.execute(changing.values(failing_since=failing_since))
 
     def _open(self) -> Database:
         found = self._db()

@@ -69,10 +69,10 @@ class Wire(asyncio.Protocol):
         self._size = 0
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._answer = answer
-        send = self._parser.send
-        events = (h11.Request(method=b"POST", target=target, headers=headers), h11.Data(data=body), h11.EndOfMessage())
-        self._transport.write(b"".join(send(event) or b"" for event in events))
+        request = h11.Request(method=b"POST", target=target, headers=headers)
+        events = (request, h11.Data(data=body), h11.EndOfMessage())
         try:
+            self._transport.write(b"".join(self._parser.send(event) or b"" for event in events))
             return await answer
         finally:
             if self._answer is answer:  # nobody waits for it any more
