@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorHandling"]
 
+FAILURE = "rustforge.failure"
+"""Where an exception stands in the scope that nobody expected, for a client that raises it in a test."""
+
 _HANDLED_LATE = "Caught handled exception"  # Starlette's words for an error that has a handler, after the head was sent
 
 
@@ -56,6 +59,9 @@ class ErrorHandling:
         if isinstance(exception, RuntimeError) and str(exception).startswith(_HANDLED_LATE):
             cause = exception.__cause__
             exception = cause if isinstance(cause, Exception) else exception
-        error = self.mapping.convert(exception) or Internal(f"{type(exception).__name__}: {exception}")
+        error = self.mapping.convert(exception)
+        if error is None:
+            scope[FAILURE] = exception
+            error = Internal(f"{type(exception).__name__}: {exception}")
         log_error(error, exception, scope)
         return write_error(error, scope, debug=self.debug)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["open_client"]
 
+_FAILURE = "rustforge.failure"  # see rustforge.http.handling
+
 
 @asynccontextmanager
 async def open_client(
@@ -65,7 +67,7 @@ async def open_client(
     overrides: dict[Any, Any] | None = getattr(app, "dependency_overrides", None)
     before = None if overrides is None else dict(overrides)
     try:
-        async with _Running(app, lifespan=lifespan) as running:
+        async with _Running(app, lifespan=lifespan, raise_errors=raise_errors) as running:
             transport = httpx2.ASGITransport(app=running, raise_app_exceptions=raise_errors)
             async with httpx2.AsyncClient(transport=transport, base_url=base_url, **options) as client:
                 yield client
@@ -78,8 +80,9 @@ async def open_client(
 class _Running:
     """An application that has started; requests see the state that its start has made."""
 
-    def __init__(self, app: AsgiApp, *, lifespan: bool) -> None:
+    def __init__(self, app: AsgiApp, *, lifespan: bool, raise_errors: bool) -> None:
         self._app = app
+        self._raise_errors = raise_errors
         self._lifespan = lifespan
         self._state: dict[str, Any] = {}
         self._task: asyncio.Task[None] | None = None
@@ -87,7 +90,11 @@ class _Running:
         self._heard: asyncio.Queue[Message] = asyncio.Queue()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        await self._app({**scope, "state": dict(self._state)}, receive, send)
+        scope = {**scope, "state": dict(self._state)}
+        await self._app(scope, receive, send)
+        failure: Exception | None = scope.get(_FAILURE)  # install() has answered it
+        if failure is not None and self._raise_errors:
+            raise failure
 
     async def __aenter__(self) -> Self:
         if self._lifespan:
@@ -117,7 +124,7 @@ class _Running:
             hearing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await hearing
-            if what == "shutdown":
+            if self._task.exception() is not None and what == "shutdown":
                 self._task.result()
             return  # who has no start and no end may return or raise; the server goes on
         if hearing.result()["type"].endswith(".failed"):

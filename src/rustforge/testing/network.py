@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Responder: TypeAlias = Callable[["SentRequest"], "HttpResponse | Exception"]
 
-__all__ = ["HttpResponse", "OutboundHttp", "SentRequest", "StrayRequestError"]
+__all__ = ["HttpResponse", "OutboundHttp", "SentRequest", "StrayRequestError", "hosts_of"]
 
 _PORTS = {"http": 80, "https": 443}
 _SHOWN = 20
@@ -150,8 +150,7 @@ class OutboundHttp:
             named.setdefault("content-type", "application/json")
         response = HttpResponse(status, named, content)
         answer = using or (lambda _: response if error is None else error)
-        pattern = url if isinstance(url, re.Pattern) else re.compile(re.escape(url).replace(r"\*", ".*"), re.DOTALL)
-        self._declared.append(_Declared(method.upper(), pattern, answer, times))
+        self._declared.append(_Declared(method.upper(), _pattern(url), answer, times))
 
     def allow(self, *hosts: str) -> None:
         """Let requests to a server go out, such as one that the test has started.
@@ -176,8 +175,7 @@ class OutboundHttp:
             url: Only those to this URL, as in `respond`.
             where: Only those for which this holds.
         """
-        pattern = url if isinstance(url, re.Pattern) else re.compile(re.escape(url).replace(r"\*", ".*"), re.DOTALL)
-        asked = _Declared(method.upper(), pattern, lambda _: HttpResponse(), None)
+        asked = _Declared(method.upper(), _pattern(url), lambda _: HttpResponse(), None)
         return [one for one in self.requests if asked.fits(one) and (where is None or where(one))]
 
     def assert_sent(
@@ -347,6 +345,14 @@ class OutboundHttp:
         way_out = f'let it go out with rustforge_http.allow("{host}")'
         msg = f"{what} was not declared, so it does not leave the test: {advice}{way_out}"
         raise StrayRequestError(msg)
+
+
+def _pattern(url: str | re.Pattern[str]) -> re.Pattern[str]:
+    """Write a URL with stars as an expression."""
+    if isinstance(url, re.Pattern):
+        return url
+    whole = f"{url}/" if re.fullmatch(r"\w+://[^/?*]+", url) else url
+    return re.compile(re.escape(whole).replace(r"\*", ".*"), re.DOTALL)
 
 
 def hosts_of(url: str) -> list[str]:
