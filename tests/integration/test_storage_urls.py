@@ -18,7 +18,7 @@ from starlette.routing import Mount
 
 from rustforge.clock import ManualClock
 from rustforge.errors import StorageTokenError
-from rustforge.http import files_app
+from rustforge.http import files, files_app
 from rustforge.storage import Storage
 from tests.support.serving import serve
 from tests.support.storages import SECRET, S3Server, keys, make_place
@@ -409,6 +409,25 @@ async def test_an_upload_that_breaks_off(storage: Storage) -> None:
         assert await keys(storage) == []
         async with AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             assert (await client.put(upload.url, content=b"all")).status_code == 204
+
+
+async def test_an_upload_of_which_nothing_comes(
+    storage: Storage, client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that falls silent is not waited for, and nothing of its object is there."""
+    monkeypatch.setattr(files, "_SILENCE", 0.1)
+    silent = asyncio.Event()
+
+    async def half() -> AsyncIterator[bytes]:
+        yield b"half of it"
+        await silent.wait()
+
+    upload = storage.presign_upload("a", max_size=10_000)
+    asking = asyncio.create_task(client.put(upload.url, content=half()))
+    await asyncio.sleep(0.5)
+    silent.set()
+    assert error_of(await asking) == (408, "REQUEST_TIMEOUT")
+    assert await keys(storage) == []
 
 
 async def test_tokens_of_uploads(tmp_path: Path) -> None:

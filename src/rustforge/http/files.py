@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeAlias
@@ -34,6 +35,7 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 _CACHED_SECONDS = 3600
 _ATTEMPTS = 3
+_SILENCE = 30.0
 _PDF = "application/pdf"
 
 
@@ -44,8 +46,8 @@ def files_app(storage: Where) -> ASGIApp:
     [`Storage.presign`][rustforge.storage.Storage.presign] has signed, with one range of bytes where it is asked for,
     and with `304 Not Modified` for what the client has already. `PUT` takes what
     [`Storage.presign_upload`][rustforge.storage.Storage.presign_upload] has permitted, once, and stops at the first
-    byte too many. Without a signature there is nothing. No file can run scripts in your origin: all are saved, but
-    PDF and images other than SVG that were stored or signed with `inline`.
+    byte too many, or when nothing comes for 30 seconds. Without a signature there is nothing. No file can run scripts
+    in your origin: all are saved, but PDF and images other than SVG that were stored or signed with `inline`.
 
     Args:
         storage: The storage, or a function that gives it for a request.
@@ -134,7 +136,15 @@ async def _write(request: Request, storage: Storage, key: str, token: str) -> Re
 async def _bounded(request: Request, size: int | None, most: int) -> AsyncIterator[bytes]:
     """Give the body, unless it is not as long as it may be."""
     total = 0
-    async for piece in request.stream():
+    coming = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(_SILENCE):
+                piece = await anext(coming, None)
+        except TimeoutError:
+            raise of_status(408) from None
+        if piece is None:
+            break
         total += len(piece)
         if total > most:
             raise of_status(413)
