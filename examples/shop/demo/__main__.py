@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 from fastapi.responses import HTMLResponse
+from pydantic import SecretStr
 from sqlalchemy import select
 
 from rustforge.boot import boot
@@ -72,6 +73,7 @@ async def open_demo(
             mail_url=f"smtp://127.0.0.1:{mail.sockets[0].getsockname()[1]}",
             mail_from="Shop <shop@localhost.localdomain>",
             webhook_allow_private=True,
+            alert_urls=SecretStr(f"json://127.0.0.1:{port}/demo/alert"),
             admin_token=secrets.token_urlsafe(),
         )
         ctx = await stack.enter_async_context(boot(settings))

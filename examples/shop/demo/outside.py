@@ -36,6 +36,13 @@ class Arrival(BaseModel):
     at: datetime
 
 
+class Alert(BaseModel):
+    """An alert, as Apprise sends it to an address for JSON."""
+
+    title: str
+    message: str
+
+
 class Failing(BaseModel):
     """What is to fail."""
 
@@ -138,6 +145,17 @@ class Outside:
                 "Webhook", webhook_id, f"{(await request.json())['type']}, signed"
             )
             return Response(status_code=204)
+
+        @router.post("/alert")
+        async def alert(said: Alert) -> None:
+            """Take what `failed()` has sent to the people who run the shop."""
+            self.arrive(
+                "Alert",
+                "",
+                f"{said.title}. {said.message}",
+                note="somebody wakes up",
+                good=False,
+            )
 
         @router.get("/arrived", dependencies=[Admin])
         async def arrived() -> ApiResponse[Seen]:
