@@ -1,0 +1,175 @@
+"""A Python-Markdown extension that makes the names in Python blocks links to their reference.
+
+MkDocs and Zensical both run it. A block is known by its text: all of them are sections of files in `examples/`, which
+`tools.snippets` holds, so the whole file tells what a name in it stands for. The links are written as `<autoref>`
+elements, which both engines resolve as they do those of the reference itself.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import textwrap
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markdown import Extension  # type: ignore[import-untyped] # its stubs are a package of their own
+from markdown.postprocessors import Postprocessor  # type: ignore[import-untyped]
+from typing_extensions import override
+
+from tools.code_links.names import names_of
+from tools.code_links.reference import Reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from markdown import Markdown
+
+    from tools.code_links.names import Found
+
+__all__ = ["CodeLinks", "Linker", "makeExtension"]
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+_MARKER = re.compile(r"^.*-8<-+ +\[(?P<edge>start|end):(?P<name>[a-z][\w-]*)\].*$")
+_BLOCK = re.compile(
+    r'(<div class="language-python[^"]*">(?:<span class="filename">.*?</span>)?<pre[^>]*>.*?<code>)(.*?)(</code>)',
+    re.DOTALL,
+)
+_PIECE = re.compile(r"<[^>]*>|[^<]+")
+_HEADING = re.compile(r'<h[1-6][^>]* id="([^"]+)"')
+_AFTER_RAW_HTML = 10
+
+
+class Linker:
+    """Knows the examples, and what the names in them stand for."""
+
+    def __init__(self, root: Path = ROOT) -> None:
+        """Find them; nothing is read yet."""
+        self.root = root
+        self._names: dict[Path, tuple[str, dict[tuple[int, int], Found]]] = {}
+
+    @cached_property
+    def reference(self) -> Reference:
+        """What has an entry."""
+        return Reference.read(self.root)
+
+    def blocks(self) -> dict[str, tuple[Path, list[tuple[int, int]]]]:
+        """Give each section, and each whole file, by its text: the file, and each line's number and indent there."""
+        found: dict[str, tuple[Path, list[tuple[int, int]]]] = {}
+        for file in sorted((self.root / "examples").rglob("*.py")):
+            for lines in _sections(file.read_text().splitlines()):
+                text = textwrap.dedent("\n".join(line for _, line in lines)).strip("\n")
+                first = next((index for index, (_, line) in enumerate(lines) if line.strip()), 0)
+                shown = text.splitlines()
+                places = [
+                    (number, len(line) - len(line.lstrip()) - (len(new) - len(new.lstrip())))
+                    for (number, line), new in zip(lines[first:], shown, strict=False)
+                ]
+                found.setdefault(text, (file, places))
+        return found
+
+    def names(self, file: Path) -> dict[tuple[int, int], Found]:
+        """Give the names in a file by line and column."""
+        source = file.read_text()
+        known = self._names.get(file)
+        if known is None or known[0] != source:
+            known = source, {(one.line, one.column): one for one in names_of(source, self.reference)}
+            self._names[file] = known
+        return known[1]
+
+    def link(self, page: str) -> str:
+        """Write the links into a page.
+
+        Args:
+            page: Its HTML.
+        """
+        if not _BLOCK.search(page):
+            return page
+        blocks = self.blocks()
+        return _BLOCK.sub(lambda match: match[1] + self._link_block(match, page, blocks) + match[3], page)
+
+    def _link_block(
+        self, match: re.Match[str], page: str, blocks: dict[str, tuple[Path, list[tuple[int, int]]]]
+    ) -> str:
+        text = html.unescape(re.sub(r"<[^>]*>", "", match[2]))
+        found = blocks.get(text.strip("\n"))
+        if found is None:
+            return match[2]
+        file, places = found
+        names = self.names(file)
+        headings = _HEADING.findall(page, 0, match.start())
+        anchor = headings[-1] if headings else ""
+        skipped = len(text) - len(text.lstrip("\n"))
+        line, column = -skipped, 0
+        pieces: list[str] = []
+        for piece in _PIECE.findall(match[2]):
+            written = piece
+            if not piece.startswith("<"):
+                plain = html.unescape(piece)
+                name = None
+                if 0 <= line < len(places):
+                    number, indentation = places[line]
+                    name = names.get((number, column + indentation))
+                if name and name.text == plain:
+                    written = self._autoref(name, piece, anchor)
+                newlines = plain.count("\n")
+                line += newlines
+                column = len(plain) - plain.rfind("\n") - 1 if newlines else column + len(plain)
+            pieces.append(written)
+        return "".join(pieces)
+
+    def identifier_of(self, name: Found) -> str | None:
+        """Return under which name there is an entry for a name; an attribute may stand in that of its class."""
+        found = self.reference.identifier_of(name.path)
+        return self.reference.identifier_of(name.owner) if found is None and name.owner else found
+
+    def _autoref(self, name: Found, text: str, anchor: str) -> str:
+        identifier = self.identifier_of(name)
+        if identifier is None:
+            return text
+        tooltip = html.escape(self.reference.tooltip_of(name.path), quote=True).replace("\n", "&#10;")
+        backlink = f' backlink-type="used-by" backlink-anchor="{anchor}"' if anchor and "." in identifier else ""
+        return f'<autoref identifier="{identifier}" title="{tooltip}"{backlink}>{text}</autoref>'
+
+
+def _sections(lines: list[str]) -> Iterator[list[tuple[int, str]]]:
+    """Cut a file into its sections, each without markers, and the whole of it."""
+    numbered = list(enumerate(lines, 1))
+    yield [(number, line) for number, line in numbered if not _MARKER.match(line)]
+    opened: dict[str, list[tuple[int, str]]] = {}
+    for number, line in numbered:
+        marker = _MARKER.match(line)
+        if marker and marker["edge"] == "start":
+            opened[marker["name"]] = []
+        elif marker:
+            yield opened.pop(marker["name"], [])
+        else:
+            for one in opened.values():
+                one.append((number, line))
+
+
+_linker = Linker()
+
+
+class _Links(Postprocessor):  # type: ignore[misc]
+    """Runs when the HTML of code blocks is in its place."""
+
+    @override
+    def run(self, text: str) -> str:
+        """Write the links into a page."""
+        return _linker.link(text)
+
+
+class CodeLinks(Extension):  # type: ignore[misc]
+    """The extension."""
+
+    @override
+    def extendMarkdown(self, md: Markdown) -> None:
+        """Add the step."""
+        md.postprocessors.register(_Links(md), "code-links", _AFTER_RAW_HTML)
+
+
+def makeExtension(**options: Any) -> CodeLinks:  # noqa: N802 - Python-Markdown's name
+    """Make the extension."""
+    return CodeLinks(**options)

@@ -1,0 +1,143 @@
+"""What has an entry in a reference: our own names, as the pages show them, and those of the vendored inventories."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import griffe
+import yaml  # type: ignore[import-untyped] # its stubs are a package of their own
+from mkdocstrings import Inventory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Reference"]
+
+_DIRECTIVE = re.compile(r"^#* *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n)*)", re.MULTILINE)
+_LONGEST_SUMMARY = 160
+_LONGEST_SIGNATURE = 200
+
+
+@dataclass
+class Reference:
+    """The entries of the reference.
+
+    Attributes:
+        root: The working copy.
+        package: The library, as Griffe reads it.
+        entries: For the place where a name is defined, the name under which its entry stands.
+        roles: For each name of an inventory, what it is, such as `"py:class"`.
+    """
+
+    root: Path
+    package: griffe.Module
+    entries: dict[str, str] = field(default_factory=dict[str, str])
+    roles: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def read(cls, root: Path) -> Reference:
+        """Read the library, the reference pages and the inventories of a working copy."""
+        package = griffe.load("rustforge", search_paths=[root / "src"], docstring_parser="google")
+        assert isinstance(package, griffe.Module)
+        found = cls(root, package)
+        for page in sorted((root / "docs" / "reference").glob("*.md")):
+            for directive in _DIRECTIVE.finditer(page.read_text()):
+                found._add(directive["path"], directive["options"])
+        for file in sorted((root / "docs" / "includes").glob("*.inv")):
+            with file.open("rb") as opened:
+                items = Inventory.parse_sphinx(opened, domain_filter=["py"]).values()
+            found.roles |= {item.name: f"{item.domain}:{item.role}" for item in items}
+        return found
+
+    def _add(self, path: str, options: str) -> None:
+        """Add what a directive shows: an object, and its members unless it says otherwise."""
+        found = self.find(path)
+        if found is None:
+            return
+        self.entries[found.canonical_path] = path
+        chosen = (yaml.safe_load(options) or {}).get("options", {}) if options.strip() else {}
+        if chosen.get("members") != []:
+            self._add_members(found, path)
+
+    def _add_members(self, found: griffe.Object, path: str) -> None:
+        """Add what stands below an object."""
+        for name, member in found.members.items():
+            if not name.startswith("_") and isinstance(member, griffe.Object) and member.has_docstring:
+                self.entries[member.canonical_path] = f"{path}.{name}"
+                if member.is_class:
+                    self._add_members(member, f"{path}.{name}")
+
+    def find(self, path: str) -> griffe.Object | None:
+        """Find an object of the library by any of its paths."""
+        if path == self.package.path:
+            return self.package
+        head, _, rest = path.partition(".")
+        if head != self.package.path or not rest:
+            return None
+        try:
+            found = self.package[rest]
+            return found.final_target if isinstance(found, griffe.Alias) else found
+        except (KeyError, griffe.AliasResolutionError, griffe.CyclicAliasError):
+            return None
+
+    def identifier_of(self, path: str) -> str | None:
+        """Return under which name an object has an entry; `None` where it has none.
+
+        Args:
+            path: Where it is defined, or where an inventory has it.
+        """
+        return self.entries.get(path) or (path if path in self.roles else None)
+
+    def tooltip_of(self, path: str) -> str:
+        """Describe an object of the library in a line or two: its signature, and what it does."""
+        found = self.find(path)
+        if found is None:
+            return path
+        summary = found.docstring.value.strip().partition("\n\n")[0] if found.docstring else ""
+        summary = re.sub(r"\[([^\]]+)\]\[[^\]]*\]", r"\1", " ".join(summary.split())).replace("`", "")
+        return "\n".join(part for part in (_signature(found), summary[:_LONGEST_SUMMARY]) if part)
+
+    @cached_property
+    def modules(self) -> frozenset[str]:
+        """The modules of our own that have an entry."""
+        return frozenset(path for path in self.entries if (found := self.find(path)) and found.is_module)
+
+
+def _signature(found: griffe.Object) -> str:
+    """Write how something is called, as short as it gets."""
+    function = found
+    if isinstance(found, griffe.Class):
+        init = found.members.get("__init__")
+        if not isinstance(init, griffe.Function):
+            return found.name
+        function = init
+    if not isinstance(function, griffe.Function):
+        annotation = getattr(found, "annotation", None)
+        return f"{found.name}: {annotation}" if annotation else found.name
+    parts = ", ".join(_parameters(function))
+    returns = f" -> {function.returns}" if function.returns and function is found else ""
+    text = f"{found.name}({parts}){returns}"
+    return text if len(text) <= _LONGEST_SIGNATURE else f"{found.name}(...){returns}"
+
+
+def _parameters(function: griffe.Function) -> Iterator[str]:
+    keyword_only = False
+    for parameter in function.parameters:
+        if parameter.name in {"self", "cls"}:
+            continue
+        kind = parameter.kind
+        if kind is griffe.ParameterKind.var_positional:
+            keyword_only = True
+            yield f"*{parameter.name}"
+        elif kind is griffe.ParameterKind.var_keyword:
+            yield f"**{parameter.name}"
+        else:
+            if kind is griffe.ParameterKind.keyword_only and not keyword_only:
+                keyword_only = True
+                yield "*"
+            default = "" if parameter.default is None else f"={parameter.default}"
+            yield f"{parameter.name}{default}"
