@@ -245,9 +245,9 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if "sRGB" in ImageCms.getProfileDescription(source):
             return image
-        mode = "RGBA" if image.mode == "RGBA" else "L" if image.mode == "L" else "RGB"
+        mode = "RGBA" if image.mode == "RGBA" else "RGB"
         target: Any = cast("Any", ImageCms).createProfile("sRGB")
-        turned = ImageCms.profileToProfile(image, source, target, outputMode="RGB" if mode == "L" else mode)
+        turned = ImageCms.profileToProfile(image, source, target, outputMode=mode)
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
         return image
     return image if turned is None else turned

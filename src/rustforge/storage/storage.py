@@ -455,7 +455,7 @@ class Storage:
             return LocalBackend(Path(self._url.place), clock=self._clock)
         if self._url.kind == "memory":
             name = self._url.place
-            self._memory = (_named.setdefault(name, _Memory()) if name else None) or _Memory()
+            self._memory = _named.setdefault(name, _Memory()) if name else _Memory()
             return RemoteBackend(self._memory.store, str(self._url), clock=self._clock)
         store = open_bucket(self._url)
         self._s3 = S3Signer(store, self._url, self._clock)
