@@ -50,7 +50,8 @@ def install(
     Handlers that the application has for its exceptions stay its own.
 
     Args:
-        app: The application, of FastAPI or Starlette. Applications that are mounted in it when it starts are included.
+        app: The application, of FastAPI or Starlette. Applications that are mounted in it when it starts are included;
+            one that was given to `install` itself keeps its mappings, and gets the ids and the catalogues of this one.
         debug: Whether the text of an internal error is shown to the client. It can hold secrets.
         mappings: For classes of exceptions, what is answered: a function that is given the exception and returns an
             [`AppError`][rustforge.http.AppError], or the class of one. A function that returns `None` leaves the
