@@ -32,6 +32,7 @@ from rustforge.attachments import AttachmentRules, receive, single_slot
 from rustforge.boot import BootContext, boot
 from rustforge.jobs import Job, JobBuffer, JobContext, Retry, Scheduler, Worker
 from rustforge.jobs.tracing import trace_runs
+from rustforge.notify.mail import Mail, MailChannel
 from rustforge.settings import Settings
 from tests.site.conftest import ROOT
 
@@ -177,6 +178,8 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "is_enabled": lambda: True,
         "JobBuffer": JobBuffer,
         "logger": logging.getLogger("examples"),
+        "Mail": Mail,
+        "MailChannel": MailChannel,
         "Mapped": Mapped,
         "mapped_column": mapped_column,
         "opentelemetry": opentelemetry,
@@ -233,7 +236,10 @@ async def test_examples_run(example: Example, monkeypatch: pytest.MonkeyPatch, t
     """Each example runs in this process, without a server, and gives the values that its comments say."""
     monkeypatch.chdir(tmp_path)
     code = re.sub(r'(connect\(\s*)"(?:redis|s3)[^"]*"', r'\1"memory://"', example.code)
+    code = re.sub(r'"smtps?://[^"]*"', '"memory:"', code)
     (tmp_path / "report.pdf").write_bytes(b"%PDF")
+    (tmp_path / "templates" / "mail").mkdir(parents=True)
+    (tmp_path / "templates" / "mail" / "order_confirmation.txt").write_text("Subject: Order {{ order.id }}\n\nHi!\n")
     with closing(sqlite3.connect("shop.db")) as database:
         database.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
         database.execute("CREATE TABLE books (id INTEGER PRIMARY KEY)")

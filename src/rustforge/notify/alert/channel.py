@@ -47,8 +47,7 @@ class AlertChannel:
 
     Example:
         ```python
-        alerts = AlertChannel(["slack://token/#ops", "mailto://user:password@example.com"])
-        await alerts.send("Order 7 was not mailed", "550 no such mailbox")
+        await ctx.alerts.send("Order 7 was not charged", "The card has expired.", level="warning")
         ```
     """
 

@@ -199,8 +199,8 @@ class MailChannel:
         Example:
             ```python
             with ctx.mailer.fake() as mails:
-                await place_order(ctx)
-            mails.assert_queued(to="ann@example.com")
+                await ctx.mailer.send(Mail(to="ann@example.com", subject="Welcome", text="Hello!"))
+            mails.assert_sent(to="ann@example.com", subject="Welcome")
             ```
         """
         before, self._fake = self._fake, FakeMailer()

@@ -59,8 +59,8 @@ class FakeMailer:
     Example:
         ```python
         with ctx.mailer.fake() as mails:
-            await place_order(ctx)
-        mails.assert_queued(to="ann@example.com", subject="Your order", times=1)
+            await ctx.mailer.send(Mail(to="ann@example.com", subject="Your order", text="Thank you!"))
+        mails.assert_sent(to="ann@example.com", subject="Your order", times=1)
         ```
     """
 

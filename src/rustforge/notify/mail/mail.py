@@ -52,7 +52,7 @@ class MailAttachment:
     Example:
         ```python
         MailAttachment("invoice.pdf", key="invoices/7.pdf")
-        MailAttachment("logo.png", logo, content_id="logo")
+        MailAttachment("logo.png", png, content_id="logo")
         ```
     """
 

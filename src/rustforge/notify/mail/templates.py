@@ -54,7 +54,7 @@ class MailTemplates:
     Example:
         ```python
         templates = MailTemplates("templates/mail")
-        mail = Mail(to=order.email, **templates.render("order_confirmation", order=order))
+        mail = Mail(to="ann@example.com", **templates.render("order_confirmation", order=order))
         ```
     """
 
