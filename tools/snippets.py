@@ -13,7 +13,8 @@ A page shows a file, or a section of one (`# --8<-- [start:write]` to `# --8<-- 
     --8<-- "caching/remember.out"
     ```
 
-Exchanges over HTTP are `http` blocks that show sections of what tools/exchanges.py sends and keeps.
+Exchanges over HTTP are `http` blocks that show sections of what tools/exchanges.py sends and keeps. A `js` block shows
+a section of a file that a test of the site runs in a browser.
 Other blocks are `console`, `bash`, `toml`, `yaml`, `json`, `ini` or `dotenv`, and are checked by a parser of that kind.
 README.md and its like are read without the site, so their blocks are copies: the same as some file or section.
 """
@@ -219,14 +220,15 @@ class Project:
         """Check a block of a page, and name its kind."""
         lines = [line for line in block.body.splitlines() if line.strip()]
         includes = [_INCLUDE.match(line.strip()) for line in lines]
-        if block.language in {"python", "py", "text", "http"}:
-            suffix = {"text": ".out", "http": ".http"}.get(block.language, ".py")
+        if block.language in {"python", "py", "text", "http", "js"}:
+            suffix = {"text": ".out", "http": ".http", "js": ".js"}.get(block.language, ".py")
             if not lines or not all(includes):
                 msg = f'a {block.language} block holds nothing but lines such as --8<-- "page/file{suffix}"'
                 raise BlockError(msg)
             for include in includes:
                 self._resolve(include, suffix)
-            return {".out": "output, captured", ".http": "http, captured"}.get(suffix, "python, run")
+            kinds = {".out": "output, captured", ".http": "http, captured", ".js": "js, run in a browser by the tests"}
+            return kinds.get(suffix, "python, run")
         text = "\n".join(
             self._resolve(include, "") if include else line for include, line in zip(includes, lines, strict=True)
         )

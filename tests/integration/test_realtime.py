@@ -12,10 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from rustforge.db import Database
 from rustforge.errors import InvalidArgumentError, RealtimeError, RedisError
-from rustforge.notify.realtime import PresenceMember, RealtimeMessage, RealtimePublisher, ReplayGap
+from rustforge.jobs import Queue
+from rustforge.notify import Deliveries, DeliverRealtime, fan_out
+from rustforge.notify.realtime import PresenceMember, RealtimePublisher, ReplayGap
 from rustforge.notify.realtime import feed as feed_module
 from rustforge.redis import connect
+from rustforge.testing import job_context
 from tests.support.processes import Worker
 from tests.support.proxy import Plan, Proxy
 from tests.support.servers import RedisServer, talk
@@ -23,6 +27,7 @@ from tests.support.wait import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from rustforge.notify.realtime import RealtimeItem, Subscription
 
@@ -74,8 +79,8 @@ async def take(subscription: Subscription, count: int) -> list[Any]:
 
 
 def payloads(items: list[RealtimeItem]) -> list[Any]:
-    """Show what messages say, and gaps as a word."""
-    return [item.payload if isinstance(item, RealtimeMessage) else "gap" for item in items]
+    """Show what they say."""
+    return [item.payload for item in items]
 
 
 class Paid(BaseModel):
@@ -164,6 +169,35 @@ async def test_what_cannot_be_published_is_refused(
     with pytest.raises(InvalidArgumentError):
         await memory.publish_many("orders", [("good", 1), ("bad", "x" * 70_000)])
     assert [key async for keys in memory.client.scan(b"*") for key in keys] == []
+
+
+async def test_a_fanned_out_message_is_published_once(memory: RealtimePublisher, tmp_path: Path) -> None:
+    """A delivery is published with its event's id: run twice, as after a crash before its record, it is one message."""
+    async with Database(f"sqlite:///{tmp_path}/shop.db") as db, Queue.connect("memory://fanned") as queue:
+        await db.upgrade()
+        target = RealtimePublisher.target("orders", "order.placed", Paid(order=7, total=1.5), room="7")
+        async with db.transaction() as session:
+            fanned = await fan_out(session, "order.placed", [target], event_id="order-placed:7")
+        [delivery_id] = fanned.delivery_ids
+        delivery = await Deliveries(db).get(delivery_id)
+        assert delivery is not None
+        assert (delivery.channel, delivery.target) == ("realtime", "orders/7")
+        ctx = job_context(db=db, queue=queue, realtime=memory)
+        job = DeliverRealtime(delivery_id=delivery_id)
+        await job.send(delivery, ctx)
+        await job.handle(ctx)
+        async with memory.subscribe("orders", "7", since="0-0") as messages:
+            await memory.publish("orders", "last", room="7")
+            placed, last = await take(messages, 2)
+            assert (placed.event_id, placed.payload) == ("order-placed:7", {"order": 7, "total": 1.5})
+            assert last.event == "last"
+        sent = await Deliveries(db).get(delivery_id)
+        assert sent is not None
+        assert sent.status == "sent"
+    with pytest.raises(InvalidArgumentError, match="the payload has"):
+        RealtimePublisher.target("orders", "order.placed", "x" * 70_000)
+    with pytest.raises(InvalidArgumentError, match="room 'a b'"):
+        RealtimePublisher.target("orders", "order.placed", room="a b")
 
 
 # -- rooms -------------------------------------------------------------------------------------------------------
@@ -325,7 +359,7 @@ async def test_who_was_away_too_long_is_told_of_the_gap(url: str, prefix: str) -
             }
             rest = await take(messages, 499 - message.payload)
             assert payloads(rest) == list(range(message.payload + 1, 500))
-        async with realtime.subscribe("orders", since=gap.position) as messages:
+        async with realtime.subscribe("orders", since=gap.id) as messages:
             assert (await take(messages, 1))[0].id == message.id
 
 

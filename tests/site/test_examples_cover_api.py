@@ -38,6 +38,11 @@ from rustforge.jobs.metrics import JobMetrics
 from rustforge.notify import (
     Deliveries,
     DeliveryJob,
+    PresenceMember,
+    RealtimeMessage,
+    RealtimePublisher,
+    ReplayGap,
+    Subscription,
     Target,
     WebhookChannel,
     WebhookEndpoint,
@@ -76,6 +81,13 @@ UNSHOWN = {
     "CacheStatistics.stale",
     "CacheStatistics.unavailable",
     "CacheStatistics.undecodable",
+    "RealtimeMessage.previous",  # for subscriptions
+    "RealtimeMessage.place",
+    "RealtimePublisher.aclose",  # async with calls it
+    "RealtimePublisher.client",
+    "RealtimePublisher.owns_client",
+    "ReplayGap.first_available_id",  # on the page in words
+    "ReplayGap.last_available_id",
     "RedisClient.aclose",
     "RedisClient.open",
     "RedisClient.remove_listener",
@@ -146,6 +158,10 @@ UNSHOWN = {
     "Storage.open",
     "Storage.signer",  # for files_app
     "StoredObject.modified",
+    "Subscription.batch",  # for the router
+    "Subscription.end",
+    "Subscription.ended",
+    "Subscription.wake",
     "TimeTraveler.follow",
     "TimeTraveler.travel_to",
     "TimeTraveler.work",
@@ -192,6 +208,7 @@ OWNERS = [
         RedisClient,
         RedisUrl,
     ),
+    *(PresenceMember, RealtimeMessage, RealtimePublisher, ReplayGap, Subscription),
     *(Database, Entry, FailedJobs, FakeQueue, Job, JobBuffer, JobContext, JobMetrics, JobRegistry, JobView),
     *(OutboxFlusher, Queue, QueueStats, Scheduler, SignedUpload, Storage, StoredObject, TimeTraveler),
     *(UploadGrant, WebhookChannel, WebhookEndpoint, WebhookEndpoints, Worker, WorkerStatistics),
@@ -254,6 +271,7 @@ def test_every_export_is_shown(module: object) -> None:
     made |= {"QUARANTINE", "SignedUpload", "StorageConnecting", "StoredObject", "UploadGrant"}
     made |= {"WebhookEndpoint"}
     made |= {"DeliveryPage", "DeliveryStatus", "FanOut"}
+    made |= {"RealtimeItem", "Subscription"}
     made |= {
         "AddressLike",
         "AlertLevel",

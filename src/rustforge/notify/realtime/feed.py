@@ -167,7 +167,7 @@ class Feed:
         """Keep an item for the subscribers, and let the oldest go."""
         number = self.first + len(self._kept)
         if isinstance(item, ReplayGap):
-            self.last, self._after_last = item.position, number + 1
+            self.last, self._after_last = item.id, number + 1
         elif item.previous is not None:
             self._places[item.previous] = number
             self.last, self._after_last = item.place, number + 1
@@ -249,7 +249,7 @@ def _read_head(value: bytes | None) -> tuple[str, str]:
 
 
 def _order(item: RealtimeItem) -> tuple[int, int]:
-    place = item.place if isinstance(item, RealtimeMessage) else item.position
+    place = item.place if isinstance(item, RealtimeMessage) else item.id
     number, _, within = place.partition("-")
     return int(number), int(within)
 

@@ -135,7 +135,7 @@ class ReplayGap:
         requested_since_id: The position from which the subscriber wanted to go on.
         first_available_id: The first message that comes after the gap; `None` where there is none yet.
         last_available_id: The last message that is known now; `None` where there is none.
-        position: From where the subscriber goes on now.
+        id: The position from which the subscriber goes on now.
     """
 
     channel: str
@@ -143,18 +143,27 @@ class ReplayGap:
     requested_since_id: str
     first_available_id: str | None
     last_available_id: str | None
-    position: str
+    id: str
+
+    @property
+    def event(self) -> str:
+        """`"replay_gap"`, which no message has."""
+        return "replay_gap"
+
+    @property
+    def payload(self) -> dict[str, str | None]:
+        """The attributes but `id`."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "id"}
 
     @property
     def text(self) -> str:
-        """The gap as JSON: an object with the attributes but `position`."""
-        shown = {name: getattr(self, name) for name in self.__slots__ if name != "position"}
-        return json.dumps(shown, separators=(",", ":"))
+        """The same as JSON."""
+        return json.dumps(self.payload, separators=(",", ":"))
 
     @property
     def sse(self) -> bytes:
         """The gap as it goes over server-sent events."""
-        return f"event: replay_gap\nid: {self.position}\ndata: {self.text}\n\n".encode()
+        return f"event: replay_gap\nid: {self.id}\ndata: {self.text}\n\n".encode()
 
     @property
     def op(self) -> str:

@@ -7,7 +7,6 @@ import random
 from typing import TYPE_CHECKING, Self
 
 from rustforge.errors import RealtimeError, RedisError
-from rustforge.notify.realtime.message import ReplayGap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -104,7 +103,7 @@ class Subscription:
             if self.ended and not self._taken:
                 raise StopAsyncIteration
         item = self._taken.pop()
-        self.position = _after(item) or self.position
+        self.position = item.id or self.position
         return item
 
     async def batch(self) -> Sequence[RealtimeItem]:
@@ -153,12 +152,11 @@ class Subscription:
         self._next = start + len(items)
         if start < self._born:
             items = [
-                item for number, item in enumerate(items, start) if number >= self._born or _after(item) is not None
+                item for number, item in enumerate(items, start) if number >= self._born or item.id is not None
             ]
         for item in reversed(items):
-            after = _after(item)
-            if after is not None:
-                self._read_to = after
+            if item.id is not None:
+                self._read_to = item.id
                 break
         return items
 
@@ -173,7 +171,7 @@ class Subscription:
             await asyncio.sleep(random.uniform(0.2, 1.0))  # noqa: S311 - no secret; all of them must not ask at once
             return ()
         if items:
-            self._read_to = _after(items[-1]) or self._read_to
+            self._read_to = items[-1].id or self._read_to
         elif self._feed.number_after(self._read_to) is None:  # the process has yet to hear of what was read here
             self._feed.poke()
             await self._wait()
@@ -193,7 +191,3 @@ class Subscription:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-
-def _after(item: RealtimeItem) -> str | None:
-    """Return the position after an item; `None` where it has none."""
-    return item.position if isinstance(item, ReplayGap) else item.id
