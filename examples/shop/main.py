@@ -42,6 +42,7 @@ def create_app(
     """
     chosen = settings or ShopSettings()
 
+    # --8<-- [start:lifespan]
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         async with boot(chosen) if ctx is None else nullcontext(ctx) as opened:
@@ -49,6 +50,7 @@ def create_app(
             yield
 
     app = FastAPI(title="Shop", lifespan=lifespan)
+    # --8<-- [end:lifespan]
     install(app, debug=chosen.debug, max_body_bytes=6 * 1024 * 1024)
 
     def context() -> BootContext:
