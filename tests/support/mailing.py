@@ -170,7 +170,8 @@ class Protocol(SMTP):
             transport.abort()
 
 
-def _log_in(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
+def _log_in(*call: Any) -> AuthResult:
+    data = call[-1]
     good = data.login == USER.encode() and data.password == PASSWORD.encode()
     return AuthResult(success=good, handled=False, auth_data=data.login)
 
