@@ -1,72 +1,92 @@
-"""The application on memory:// and SQLite, in the test's own loop."""
+"""The shop in tests: everything on the context that Rustforge's plugin gives."""
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import pytest
-from httpx2 import ASGITransport, AsyncClient
 
-import rustforge.db
-from rustforge.boot import BootContext, boot
 from shop.main import create_app
-from shop.models import Base
+from shop.migrations import upgrade
 from shop.settings import ShopSettings
+from shop.state import AppState
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable
 
     from fastapi import FastAPI
+    from httpx2 import AsyncClient
 
-_numbers = itertools.count(1)
+    from rustforge.boot import BootContext
+    from rustforge.db import Database
+
 TOKEN = "a token of the tests"
 
 
+# --8<-- [start:settings]
 @pytest.fixture
-def settings(tmp_path: Path) -> ShopSettings:
-    """Give settings of the test's own, whatever the environment says."""
+def settings() -> ShopSettings:
+    """Give settings of the tests, whatever the environment says."""
     return ShopSettings(
         _env_file=None,
-        redis_url=f"memory://shop-{next(_numbers)}",
-        redis_prefix="shop",
-        database_url=f"sqlite:///{tmp_path}/shop.db",
-        storage_url="memory://",
-        mail_url="memory:",
+        database_url="sqlite://",
         mail_from="Shop <shop@example.com>",
         admin_token=TOKEN,
     )
 
 
 @pytest.fixture
-async def ctx(settings: ShopSettings) -> AsyncIterator[BootContext]:
-    """Open the context, with all tables."""
-    async with boot(settings) as ctx:
-        async with ctx.db.engine.begin() as connection:
-            for metadata in (Base.metadata, rustforge.db.metadata):
-                await connection.run_sync(metadata.create_all)
-        yield ctx
+def rustforge_settings(settings: ShopSettings) -> ShopSettings:
+    """Have the plugin take them; it puts in the addresses of the test."""
+    return settings
+
+
+# --8<-- [end:settings]
+
+
+# --8<-- [start:tables]
+@pytest.fixture(scope="session")
+def rustforge_make_tables() -> Callable[[Database], Awaitable[None]]:
+    """Make the tables as in production, once for all tests: by the migrations."""
+    return upgrade
+
+
+# --8<-- [end:tables]
+
+
+# --8<-- [start:state]
+@pytest.fixture
+def ctx(rustforge_ctx: BootContext) -> BootContext:
+    """Give database, cache, queue and storage, of which nothing is left."""
+    return rustforge_ctx
 
 
 @pytest.fixture
-async def app(settings: ShopSettings, ctx: BootContext) -> AsyncIterator[FastAPI]:
-    """Start the application on the context."""
-    app = create_app(settings, ctx=ctx)
-    async with app.router.lifespan_context(app):
-        yield app
+def state(settings: ShopSettings, ctx: BootContext) -> AppState:
+    """Give what services work with."""
+    return AppState.of(settings, ctx)
+
+
+# --8<-- [end:state]
+
+
+# --8<-- [start:client]
+@pytest.fixture
+def rustforge_app(settings: ShopSettings, ctx: BootContext) -> FastAPI:
+    """Make the application on this context."""
+    return create_app(settings, ctx=ctx)
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """Give a client of the application."""
-    async with AsyncClient(
-        transport=ASGITransport(app=app), base_url="http://shop"
-    ) as client:
-        yield client
+def client(rustforge_client: AsyncClient) -> AsyncClient:
+    """Give a client; the application has started."""
+    return rustforge_client
 
 
 @pytest.fixture
 def admin() -> dict[str, str]:
     """Give the header by which staff are let in."""
     return {"Authorization": f"Bearer {TOKEN}"}
+
+
+# --8<-- [end:client]

@@ -155,6 +155,7 @@ def rustforge_http(
 
 @pytest.fixture
 async def rustforge_ctx(  # noqa: PLR0917 - pytest passes them by name
+    request: pytest.FixtureRequest,
     rustforge_settings: Settings,
     rustforge_extensions: Mapping[str, object],
     rustforge_database: DatabaseOfRun,
@@ -165,7 +166,8 @@ async def rustforge_ctx(  # noqa: PLR0917 - pytest passes them by name
     """Open a context as `boot` does, and leave nothing behind.
 
     Its database takes everything back at the end, commits included. Its cache and queue are in this process, or in a
-    Redis under a prefix of their own. Its files are in memory, its mail is kept, and its requests are refused.
+    Redis under a prefix of their own, but with `rustforge_time` always in this process. Its files are in memory, its
+    mail is kept, and its requests are refused.
     """
     from rustforge.testing.context import open_context  # noqa: PLC0415 - see above
     from rustforge.testing.storage import StorageOfTest  # noqa: PLC0415
@@ -178,7 +180,7 @@ async def rustforge_ctx(  # noqa: PLR0917 - pytest passes them by name
             settings=rustforge_settings.model_copy(update={"database_url": rustforge_database.url}),
             extensions=rustforge_extensions,
             clock=rustforge_clock,
-            redis_url=rustforge_redis_url,
+            redis_url="" if "rustforge_time" in request.fixturenames else rustforge_redis_url,
             prefix=f"test-{secrets.token_hex(6)}",
             database=lambda queue: DatabaseOfTest(whole, queue),
             storage=StorageOfTest(rustforge_settings.secret_key.get_secret_value(), rustforge_clock),
@@ -209,12 +211,12 @@ def rustforge_storage(rustforge_ctx: BootContext) -> FakeStorage:
 
 
 @pytest.fixture
-def rustforge_time(rustforge_ctx: BootContext, rustforge_clock: ClockOfTest, rustforge_redis_url: str) -> TimeTraveler:
+def rustforge_time(rustforge_ctx: BootContext, rustforge_clock: ClockOfTest) -> TimeTraveler:
     """Stop the time of the context, and give what moves it: cache, delays, schedules, signatures."""
     from rustforge.testing.time import TimeTraveler  # noqa: PLC0415 - see above
 
-    if rustforge_redis_url:
-        msg = "rustforge_time cannot move the time of a Redis server: leave out the Redis URL for this test"
+    if rustforge_ctx.settings.redis_url != "memory://":
+        msg = "the time of a Redis server cannot be moved: ask for rustforge_time as an argument of the test"
         raise pytest.UsageError(msg)
     rustforge_clock.stop()
     return TimeTraveler(rustforge_ctx, rustforge_clock)

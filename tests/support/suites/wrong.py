@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import httpx2
 
 if TYPE_CHECKING:
+    import pytest
+
+    from rustforge.boot import BootContext
     from rustforge.testing import OutboundHttp, TimeTraveler
 
 
@@ -28,5 +31,11 @@ async def test_without_an_application(rustforge_client: httpx2.AsyncClient) -> N
     """A project that has not said what its application is."""
 
 
-async def test_time_of_a_server(rustforge_time: TimeTraveler) -> None:
-    """A server has its own clock."""
+async def test_time_of_a_server(request: pytest.FixtureRequest, rustforge_ctx: BootContext) -> None:
+    """A server has its own clock, and it is too late to do without."""
+    request.getfixturevalue("rustforge_time")
+
+
+async def test_time(rustforge_time: TimeTraveler) -> None:
+    """Asked for in time, the context does without the server."""
+    await rustforge_time.travel(60)
