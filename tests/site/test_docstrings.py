@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import opentelemetry.metrics
 import pytest
-from fastapi import FastAPI, UploadFile
+from fastapi import Depends, FastAPI, UploadFile
 from PIL import Image
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import DeclarativeBase, Mapped, make_transient_to_detached, mapped_column
@@ -32,7 +32,11 @@ from rustforge.attachments import AttachmentRules, receive, single_slot
 from rustforge.boot import BootContext, boot
 from rustforge.jobs import Job, JobBuffer, JobContext, Retry, Scheduler, Worker
 from rustforge.jobs.tracing import trace_runs
+from rustforge.notify import fan_out
 from rustforge.notify.mail import Mail, MailChannel
+from rustforge.notify.webhook import new_secret, sign
+from rustforge.notify.webhook.connections import Connections
+from rustforge.notify.webhook.wire import Answer
 from rustforge.settings import Settings
 from tests.site.conftest import ROOT
 
@@ -63,6 +67,7 @@ def find_examples() -> Iterator[Example]:
 
 
 EXAMPLES = list(find_examples())
+SECRET = new_secret()
 ENDLESS = re.compile(r"await scheduler\.run\(\)")
 """What goes on until somebody ends it."""
 
@@ -161,11 +166,13 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
     vars(app)["cache"] = ctx.cache
     return {
         **{name: getattr(http, name) for name in http.__all__},
+        "Annotated": Annotated,
         "app": app,
         "Article": dict[str, str] | None,
         "AttachmentRules": AttachmentRules,
         "Base": Base,
         "Book": Book,
+        "body": b"{}",
         "book": a_book(),
         "boot": boot,
         "build_report": build_report,
@@ -173,8 +180,11 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "catalogues": http.Catalogues({"de": {}}),
         "CheckFeeds": Named,
         "ctx": ctx,
+        "Depends": Depends,
         "FakeMailer": object,
+        "fan_out": fan_out,
         "find": nothing,
+        "headers": sign(b"{}", SECRET, webhook_id="evt_1"),
         "is_enabled": lambda: True,
         "JobBuffer": JobBuffer,
         "logger": logging.getLogger("examples"),
@@ -185,6 +195,7 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "opentelemetry": opentelemetry,
         "order": Order(id=7),
         "outbox": outbox,
+        "Payment": dict[str, int],
         "place_order": place_order,
         "png": a_picture(),
         "prometheus_client": SimpleNamespace(REGISTRY=CollectorRegistry()),
@@ -196,12 +207,14 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "rules": AttachmentRules(),
         "rustforge": rustforge,
         "scheduler": Scheduler(ctx.queue),
+        "secret": SECRET,
         "SendDigest": Named,
         "SendInvoice": Named,
         "SendReceipt": SendReceipt,
         "SendReminder": SendReminder,
         "slug": "hello",
         "storage": ctx.storage,
+        "targets": (),
         "timedelta": timedelta,
         "trace_runs": trace_runs,
         "upload": UploadFile(BytesIO(a_picture()), filename="cover.png"),
@@ -209,6 +222,11 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "Worker": Worker,
         "worker": SimpleNamespace(on_outcome=lambda _: None, run=nothing),
     }
+
+
+async def take(*_: Any) -> Answer:
+    """Take a webhook."""
+    return Answer(200, [])
 
 
 async def run(example: Example, names: dict[str, Any]) -> list[str]:
@@ -240,6 +258,7 @@ async def test_examples_run(example: Example, monkeypatch: pytest.MonkeyPatch, t
     (tmp_path / "report.pdf").write_bytes(b"%PDF")
     (tmp_path / "templates" / "mail").mkdir(parents=True)
     (tmp_path / "templates" / "mail" / "order_confirmation.txt").write_text("Subject: Order {{ order.id }}\n\nHi!\n")
+    monkeypatch.setattr(Connections, "post", take)
     with closing(sqlite3.connect("shop.db")) as database:
         database.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY)")
         database.execute("CREATE TABLE books (id INTEGER PRIMARY KEY)")

@@ -90,6 +90,7 @@ def verified_webhook(
     read = codec.decoder(None if type is Any else type)
 
     async def verified(request: Request) -> IncomingWebhook[T]:
+        """Verify the request, and read it."""
         body = await _read(request, max_size, seconds)
         chosen: Any = secrets(request) if callable(secrets) else secrets
         if inspect.isawaitable(chosen):

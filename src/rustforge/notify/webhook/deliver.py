@@ -47,9 +47,6 @@ class DeliverWebhook(DeliveryJob):
         class DeliverUrgentWebhook(DeliverWebhook):
             NAME = "shop.deliver_urgent_webhook"
             QUEUE = "urgent"
-
-
-        targets = await WebhookEndpoints(session).targets("order.placed", data, job=DeliverUrgentWebhook)
         ```
     """
 

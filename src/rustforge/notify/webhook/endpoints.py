@@ -253,8 +253,9 @@ class WebhookEndpoints:
 
         Example:
             ```python
-            endpoints = WebhookEndpoints(session)
-            await fan_out(session, "order.placed", await endpoints.targets("order.placed", {"id": order.id}))
+            async with ctx.db.transaction() as session:
+                targets = await WebhookEndpoints(session).targets("order.placed", {"id": order.id})
+                await fan_out(session, "order.placed", targets)
             ```
         """
         try:

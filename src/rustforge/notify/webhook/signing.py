@@ -112,7 +112,7 @@ def verify_webhook(
 
     Example:
         ```python
-        webhook_id = verify_webhook(request.headers, await request.body(), secret)
+        webhook_id = verify_webhook(headers, body, secret)
         ```
     """
     limit = milliseconds(tolerance, "tolerance") / 1000
