@@ -99,19 +99,27 @@ async def open_demo(
 def hurried(jobs: JobRegistry) -> JobRegistry:
     """Let deliveries fail within seconds, after four attempts: one can watch it."""
 
-    def hurry(cls: type[Job]) -> type[Job]:
-        changes = {
-            "backoff": lambda _, attempt: 1.0 + attempt,
-            "max_retries": lambda _: 3,
-            "__module__": __name__,
-        }
-        return (
-            type(cls.__name__, (cls,), changes)
-            if issubclass(cls, DeliveryJob)
-            else cls
-        )
+    def backoff(job: Job, attempt: int) -> float:
+        del job
+        return 1.0 + attempt
 
-    return JobRegistry(*map(hurry, jobs))
+    def max_retries(job: Job) -> int:
+        del job
+        return 3
+
+    changes = {
+        "__module__": __name__,
+        "backoff": backoff,
+        "max_retries": max_retries,
+    }
+    return JobRegistry(
+        *(
+            type(job.__name__, (job,), changes)
+            if issubclass(job, DeliveryJob)
+            else job
+            for job in jobs
+        )
+    )
 
 
 class Server(uvicorn.Server):

@@ -14,7 +14,7 @@ from shop.schemas import ArticlePage  # noqa: TC001 - `remember` reads it
 from shop.worker import registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     import pytest
     from httpx2 import AsyncClient
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # --8<-- [start:statements]
 @contextmanager
-def statements(ctx: BootContext) -> Iterator[list[str]]:
+def statements(ctx: BootContext) -> Generator[list[str]]:
     """Collect the SQL statements of the block."""
     found: list[str] = []
 
