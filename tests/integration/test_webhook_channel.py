@@ -291,9 +291,8 @@ def public_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(addresses_module, "_PRIVATE_V4", private)
 
 
-async def test_tls_speaks_to_the_name_at_the_address_that_was_checked(
-    certificates: Path, public_loopback: None
-) -> None:
+@pytest.mark.usefixtures("public_loopback")
+async def test_tls_speaks_to_the_name_at_the_address_that_was_checked(certificates: Path) -> None:
     """The whole way as in production: a look-up, its check, the address, the certificate of the name, `Host`."""
     trusted = ssl.create_default_context(cafile=str(certificates / "receiver.crt"))
     async with Receiver.open(tls=serving(certificates, "receiver")) as receiver:
@@ -312,9 +311,10 @@ async def test_tls_speaks_to_the_name_at_the_address_that_was_checked(
         assert receiver.requests[0].headers["host"] == f"{NAME}:{receiver.port}"
 
 
+@pytest.mark.usefixtures("public_loopback")
 @pytest.mark.parametrize(("served", "trusted"), [("other", "other"), ("receiver", "other"), ("receiver", None)])
 async def test_a_certificate_must_be_trusted_and_of_the_name(
-    certificates: Path, public_loopback: None, served: str, trusted: str | None
+    certificates: Path, served: str, trusted: str | None
 ) -> None:
     """A certificate of another name, or of an unknown authority, ends the connection before anything is sent."""
     tls = None if trusted is None else ssl.create_default_context(cafile=str(certificates / f"{trusted}.crt"))
@@ -326,7 +326,8 @@ async def test_a_certificate_must_be_trusted_and_of_the_name(
     gc.collect()  # what was left open would warn
 
 
-async def test_a_receiver_that_does_not_speak_tls_is_given_up(public_loopback: None) -> None:
+@pytest.mark.usefixtures("public_loopback")
+async def test_a_receiver_that_does_not_speak_tls_is_given_up() -> None:
     """A handshake without an end ends with the time-out, and leaves nothing open."""
     async with Receiver.open(hang) as receiver, WebhookChannel(timeout=0.2, resolve=Names(["127.0.0.1"])) as channel:
         with pytest.raises(WebhookError, match=r"no answer within 0\.2 s"):
