@@ -90,7 +90,7 @@ def test_what_is_signed_is_verified_by_each_of_its_secrets(
 hostile = st.one_of(
     st.none(),
     st.text(),
-    st.text(st.characters(categories=["Cs", "Nd", "Zs", "Cc"])),
+    st.text(st.characters(categories=["Cs", "N", "Zs", "Cc"])),
     st.sampled_from(["v1,", "v1", ",", " ", "v1,ä", "v2,x", "\udcff", "9" * 5000, "-1", "1e3", "١٢٣", "٣", "nan"]),
     st.binary(),
     st.integers(),
