@@ -18,6 +18,7 @@ def make_tables(results: dict[str, Any]) -> dict[str, str]:
         "notify-summary": summary(meta),
         "notify-goals": goals(results, GOALS),
         "notify-webhooks": _webhooks(results["webhooks"]),
+        "notify-sse": _streams(results.get("sse", [])),
         "notify-machine": _machine(meta),
     }
 
@@ -39,9 +40,26 @@ def _webhooks(rows: list[dict[str, Any]]) -> str:
     )
 
 
+def _streams(rows: list[dict[str, Any]]) -> str:
+    return tabulate(
+        ["How", "Memory a client", "Half within", "99 % within", "CPU a delivery", "All back, with replay"],
+        [
+            [
+                ours(row),
+                f"{number(row['memory_kb']['median'])} KiB",
+                f"{number(row['p50_ms']['median'])} ms",
+                f"{number(row['p99_ms']['median'])} ms",
+                f"{number(row['cpu_us']['median'])} \N{MICRO SIGN}s",
+                f"{row['replay_s']['median']:.1f} s" if "replay_s" in row else "no replay",
+            ]
+            for row in rows
+        ],
+    )
+
+
 def _machine(meta: dict[str, Any]) -> str:
     versions = meta["versions"]
-    named = ("httpx2", "h11", "sqlalchemy", "aiosqlite", "asyncpg")
+    named = ("httpx2", "h11", "sqlalchemy", "aiosqlite", "asyncpg", "fastapi", "starlette", "uvicorn", "redis")
     return machine(
         meta,
         {
@@ -49,6 +67,8 @@ def _machine(meta: dict[str, Any]) -> str:
             "Libraries": ", ".join(f"{name} {versions[name]}" for name in named),
             "Webhooks": f"{meta['events']} events to {meta['endpoints']:,} endpoints, {meta['rounds']} times in each "
             f"way, {meta['concurrency']} at a time",
+            "Streams": f"{meta['clients']:,} clients of server-sent events on one process, {meta['messages']} messages "
+            "and as many while they are away; Redis with its log on disk, killed and started again under them",
         },
     )
 

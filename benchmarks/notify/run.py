@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from benchmarks import machine
-from benchmarks.notify import webhooks
+from benchmarks.notify import sse, webhooks
 from benchmarks.part import measure_topics
 
 if TYPE_CHECKING:
@@ -14,8 +14,19 @@ if TYPE_CHECKING:
 
     from benchmarks.notify.scale import NotifyScale
 
-LIBRARIES = ("httpx2", "h11", "sqlalchemy", "aiosqlite", "asyncpg", "starlette", "uvicorn", "uvloop")
-TOPICS = {"notify-webhooks": webhooks.measure}
+LIBRARIES = (
+    "httpx2",
+    "h11",
+    "sqlalchemy",
+    "aiosqlite",
+    "asyncpg",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+    "redis",
+)
+TOPICS = {"notify-webhooks": webhooks.measure, "notify-sse": sse.measure}
 
 
 async def measure(scale: NotifyScale, topics: Collection[str] = tuple(TOPICS)) -> dict[str, Any]:
@@ -33,6 +44,8 @@ async def measure(scale: NotifyScale, topics: Collection[str] = tuple(TOPICS)) -
         "endpoints": scale.endpoints,
         "events": scale.events,
         "concurrency": scale.concurrency,
+        "clients": scale.clients,
+        "messages": scale.messages,
     }
     measured = {name: partial(topic, scale, skipped) for name, topic in TOPICS.items()}
     return await measure_topics(measured, topics, meta, skipped)

@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.goals import judge
 from benchmarks.notify import run as notify
+from benchmarks.notify import sse
 from benchmarks.notify.goals import GOALS
 from benchmarks.notify.report import make_tables
 from benchmarks.notify.run import TOPICS, measure
@@ -24,14 +25,24 @@ async def test_webhooks() -> None:
     assert "httpx2, by hand" in make_tables(results)["notify-webhooks"]
 
 
+async def test_streams() -> None:
+    """Every client gets every message once, over a replay and a restart of Redis, and memory and delay are told."""
+    results = await measure(TINY, ["notify-sse"])
+    assert [row["key"] for row in results["sse"]] == [*sse.WAYS]
+    assert all(row["wrong"] == 0 and row["p99_ms"]["median"] > 0 for row in results["sse"])
+    assert [outcome.goal.unit for outcome in judge(results, GOALS)] == [" KiB", " ms"]
+    results["meta"]["command"] = "make bench"
+    assert "Pub/Sub" in make_tables(results)["notify-sse"]
+
+
 def test_parts_that_were_not_measured() -> None:
     """Tables and goals come out of results that have none of the parts."""
     names = ("date", "cpu", "cores", "system", "python", "server", "command", "rounds")
-    sizes = ("endpoints", "events", "concurrency")
+    sizes = ("endpoints", "events", "concurrency", "clients", "messages")
     meta: dict[str, Any] = dict.fromkeys((*names, *sizes, "took_seconds", "load_before", "load_after"), 1)
     meta |= {"skipped": {}, "versions": dict.fromkeys(notify.LIBRARIES), "scale": "tiny"}
-    results: dict[str, Any] = {"meta": meta, "webhooks": []}
+    results: dict[str, Any] = {"meta": meta, "webhooks": [], "sse": []}
     assert list(judge(results, GOALS)) == []
     assert "quick look" in make_tables(results)["notify-summary"]
     assert sorted(SCALES) == ["full", "quick", "tiny"]
-    assert {name.partition("-")[2] for name in TOPICS} == {"webhooks"}
+    assert {name.partition("-")[2] for name in TOPICS} == {"sse", "webhooks"}
