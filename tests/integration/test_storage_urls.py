@@ -20,6 +20,7 @@ from rustforge.clock import ManualClock
 from rustforge.errors import StorageTokenError
 from rustforge.http import files, files_app
 from rustforge.storage import Storage
+from tests.support import http
 from tests.support.serving import serve
 from tests.support.storages import SECRET, S3Server, keys, make_place
 
@@ -374,6 +375,16 @@ async def test_an_upload_that_is_too_large(storage: Storage, client: AsyncClient
     assert error_of(await client.put(upload.url, content=chunked(6))) == (413, "CONTENT_TOO_LARGE")
     assert await keys(storage) == []
     assert (await client.put(upload.url, content=chunked(5))).status_code == 204
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "many"])
+async def test_an_upload_whose_length_is_none(storage: Storage, length: str) -> None:
+    """Its bytes are counted."""
+    upload = storage.presign_upload("a", max_size=5000)
+    async with http.client_of(Starlette(routes=[Mount("/files", files_app(storage))])) as client:
+        for size, status in ((5001, 413), (5000, 204)):
+            response = await client.put(upload.url, content=bytes(size), headers={"content-length": length})
+            assert response.status_code == status
 
 
 async def test_an_upload_of_another_size_or_type(storage: Storage, client: AsyncClient) -> None:
