@@ -115,8 +115,8 @@ async def test_who_is_cancelled_with_the_answer_at_hand() -> None:
         return numbers
 
     one = asyncio.create_task(Batcher(work).ask(1))
-    async with asyncio.timeout(2):
-        with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError):
+        async with asyncio.timeout(2):
             await one
 
 
