@@ -34,22 +34,18 @@ async def main() -> None:
         # --8<-- [start:rotate]
         async with ctx.db.transaction() as session:
             endpoints = WebhookEndpoints(session)
-            secret = await endpoints.rotate_secret(
-                endpoint.id
-            )  # both sign, for a day
-            leaked = await endpoints.rotate_secret(
-                endpoint.id, overlap=0
-            )  # at once
+            # both sign, for a day:
+            secret = await endpoints.rotate_secret(endpoint.id)
+            # the old ones end now:
+            safe = await endpoints.rotate_secret(endpoint.id, overlap=0)
         # --8<-- [end:rotate]
-        assert secret != leaked
+        assert secret != safe
 
         # --8<-- [start:remove]
         async with ctx.db.transaction() as session:
             endpoints = WebhookEndpoints(session)
-            print(
-                await endpoints.remove(endpoint.id),
-                await endpoints.get(endpoint.id),
-            )
+            print(await endpoints.remove(endpoint.id))
+            print(await endpoints.get(endpoint.id))
         # --8<-- [end:remove]
 
 

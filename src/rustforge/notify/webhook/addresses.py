@@ -78,7 +78,7 @@ def refuse_ip(ip: IPv4Address | IPv6Address) -> str | None:
     if isinstance(ip, IPv4Address):
         return next((use for network, use in _PRIVATE_V4.items() if ip in network), None)
     if ip not in _PUBLIC_V6:
-        return "one machine, one network or a translation"
+        return "no public network"
     return next((use for network, use in _PRIVATE_V6.items() if ip in network), None)
 
 
