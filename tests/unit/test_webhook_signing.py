@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import string
+import subprocess
+import sys
 from base64 import b64encode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -198,3 +200,25 @@ def test_the_body_must_be_the_bytes_that_came() -> None:
     """A text is what some parser made of the body, so that is refused where it is written."""
     with pytest.raises(InvalidTypeError, match="bytes of the request"):
         verify_webhook(HEADERS, BODY.decode(), SECRET, clock=CLOCK)  # type: ignore[arg-type]
+
+
+WITHOUT = """
+import sys
+sys.modules |= dict.fromkeys(["h11", "idna", "sqlalchemy"])
+from rustforge.http import verified_webhook
+from rustforge.notify.webhook import sign, verify_webhook
+import rustforge.notify.webhook as webhook
+for name in ("WebhookChannel", "WebhookEndpoints", "DeliverWebhook"):
+    try:
+        getattr(webhook, name)
+    except ModuleNotFoundError as error:
+        print(error)
+"""
+
+
+def test_who_receives_needs_nothing_that_sends() -> None:
+    """Without the extra, webhooks are verified, and what sends them says how it is installed."""
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, check=True)
+    missing = ("h11", "sqlalchemy", "sqlalchemy")
+    expected = [f"{one} is not installed; it comes with: pip install 'rustforge[webhooks]'" for one in missing]
+    assert done.stdout.splitlines() == expected

@@ -41,7 +41,8 @@ def __getattr__(name: str) -> Any:
     try:
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in {"h11", "sqlalchemy"}:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in {"h11", "sqlalchemy"}:
             raise
-        msg = f"{error.name} is not installed; it comes with: pip install 'rustforge[webhooks]'"
+        msg = f"{missing} is not installed; it comes with: pip install 'rustforge[webhooks]'"
         raise ModuleNotFoundError(msg, name=error.name) from error
