@@ -28,7 +28,7 @@ class NotifyScale:
     messages: int
 
 
-FULL = NotifyScale(name="full", rounds=7, endpoints=1_000, events=5, concurrency=100, clients=2_000, messages=50)
+FULL = NotifyScale(name="full", rounds=5, endpoints=1_000, events=5, concurrency=100, clients=2_000, messages=40)
 QUICK = NotifyScale(name="quick", rounds=3, endpoints=1_000, events=2, concurrency=100, clients=2_000, messages=20)
 TINY = NotifyScale(name="tiny", rounds=1, endpoints=20, events=1, concurrency=10, clients=20, messages=5)
 SCALES = {scale.name: scale for scale in (FULL, QUICK, TINY)}

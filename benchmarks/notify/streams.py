@@ -89,9 +89,10 @@ def allow_many_files() -> None:
 async def _serve(way: str, url: str) -> None:
     async with WAYS[way](url) as app:
         listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
-        config = uvicorn.Config(app, lifespan="off", ws="none", log_level="warning", access_log=False, backlog=4096)
+        config = uvicorn.Config(
+            app, lifespan="off", ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        )
         server = uvicorn.Server(config)
-        server.config.timeout_graceful_shutdown = 2
         running = asyncio.create_task(server.serve([listener]))
         await wait_until(lambda: server.started, timeout=30)
         say(json.dumps(listener.getsockname()[1]))

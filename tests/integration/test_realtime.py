@@ -443,6 +443,29 @@ async def test_what_is_kept_ends(realtime: RealtimePublisher) -> None:
             assert 0 < await realtime.client.call("PTTL", key) <= 2 * 24 * 3600 * 1000, key
 
 
+async def test_who_listens_keeps_its_place(url: str, prefix: str) -> None:
+    """Where nothing is said for longer than messages are kept, those who listen are told of no gap."""
+    async with (
+        RealtimePublisher.connect(url, prefix=prefix, retention=0.05) as realtime,
+        realtime.subscribe("orders") as messages,
+    ):
+        await realtime.publish("orders", "said", 1)
+        await take(messages, 1)
+        head, log = messages._feed.head, f"{messages._feed.base}:log"
+        await wait_until(lambda: _lasts(realtime, head))
+        await wait_until(lambda: _is_gone(realtime, log))
+        await realtime.publish("orders", "said", 2)
+        assert payloads(await take(messages, 1)) == [2]
+
+
+async def _lasts(realtime: RealtimePublisher, key: str) -> bool:
+    return bool(await realtime.client.call("PTTL", key) > 3_600_000)
+
+
+async def _is_gone(realtime: RealtimePublisher, key: str) -> bool:
+    return await realtime.client.call("EXISTS", key) == 0
+
+
 async def test_old_messages_go_with_new_ones(memory: RealtimePublisher) -> None:
     """Messages beyond the time for which they are kept are trimmed when another is published."""
     log = f"{memory._keys.realtime('orders')}:log"

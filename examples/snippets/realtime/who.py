@@ -1,5 +1,7 @@
 """Let clients of a WebSocket say who they are, and see each other."""
 
+import asyncio
+
 from fastapi import APIRouter, WebSocket
 from starlette.requests import HTTPConnection
 
@@ -14,9 +16,10 @@ def authenticate(socket: WebSocket, token: str) -> PresenceMember | None:
     return USERS.get(token)
 
 
-def may_listen(connection: HTTPConnection, channel: str, room: str | None) -> None:
+def may_listen(connection: HTTPConnection, channel: str, room: str | None) -> bool:
     if getattr(connection.state, "user", None) is None:
         raise Unauthorized
+    return channel == "chat"
 
 
 def presence(
@@ -43,3 +46,11 @@ def make_router(realtime: RealtimePublisher) -> APIRouter:
 
 
 # --8<-- [end:socket]
+
+
+async def main() -> None:
+    async with RealtimePublisher.connect("memory://") as realtime:
+        assert make_router(realtime).prefix == "/live"
+
+
+asyncio.run(main())

@@ -14,7 +14,7 @@ from starlette.responses import StreamingResponse
 from rustforge.http.app_error import of_status
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from contextlib import AsyncExitStack
 
     from starlette.types import Receive, Scope, Send
@@ -45,7 +45,7 @@ class Connections:
         self._watch: asyncio.Task[None] | None = None
 
     @contextmanager
-    def enter(self, end: Callable[[], None]) -> Iterator[None]:
+    def enter(self, end: Callable[[], None]) -> Generator[None]:
         """Count a connection for as long as the `with` lasts; `end` is called when the server stops.
 
         Raises:

@@ -135,20 +135,28 @@ def realtime_router(
         responses=error_responses(401, 403, 422, 500, 503),
         route_class=EnvelopeRoute,
     )
-    Found = Annotated[RealtimePublisher, Depends(_giver(ctx))]  # noqa: N806 - a type
+    give = _giver(ctx)
 
     @router.get("/{channel}", response_class=EventSource, responses=_STREAM)
-    async def stream_channel(request: Request, realtime: Found, channel: Channel, since: Since) -> EventSource:
+    async def stream_channel(
+        request: Request, realtime: Annotated[RealtimePublisher, Depends(give)], channel: Channel, since: Since
+    ) -> EventSource:
         """Stream the messages to a channel as server-sent events."""
         return await endpoints.stream(realtime, request, (channel, None), since)
 
     @router.get("/{channel}/{room}", response_class=EventSource, responses=_STREAM)
-    async def stream_room(request: Request, realtime: Found, channel: Channel, room: Room, since: Since) -> EventSource:
+    async def stream_room(
+        request: Request,
+        realtime: Annotated[RealtimePublisher, Depends(give)],
+        channel: Channel,
+        room: Room,
+        since: Since,
+    ) -> EventSource:
         """Stream the messages to a room of a channel as server-sent events."""
         return await endpoints.stream(realtime, request, (channel, room), since)
 
     @router.websocket("")
-    async def converse(websocket: WebSocket, realtime: Found) -> None:
+    async def converse(websocket: WebSocket, realtime: Annotated[RealtimePublisher, Depends(give)]) -> None:
         if not _is_invited(websocket, origins):
             await websocket.close(1008)
             return

@@ -39,6 +39,7 @@ _OVERHEAD = 500
 _PAGE = 256
 _PAGE_BYTES = 256 << 10
 _SLOWEST_RETRY = 2.0
+_HEAD_MS = 24 * 3600 * 1000
 
 
 class Feed:
@@ -121,9 +122,10 @@ class Feed:
                 self._changed = False
                 await self._read()
             self._failures = 0
-        except RedisError as error:
+        except Exception as error:
             if not self._failures:
-                _logger.warning("Realtime messages of %s wait for Redis: %s", self.base, error)
+                unexpected = not isinstance(error, RedisError)
+                _logger.warning("messages of %s wait until they can be read: %s", self.base, error, exc_info=unexpected)
             self._failures += 1
             pause = min(0.05 * 2**self._failures, _SLOWEST_RETRY) * random.uniform(0.5, 1)  # noqa: S311 - no secret
             self._retry = asyncio.get_running_loop().call_later(pause, self.poke)
@@ -135,13 +137,15 @@ class Feed:
         listening = asyncio.ensure_future(self._client.track(self.head))  # sent at once, before the reads
         if self._client.url.topology == "cluster":
             await asyncio.wait([listening])  # commands for a node may overtake each other while its slots move
-        (value, _), (page, live) = await asyncio.gather(
+        (value, left), (page, live) = await asyncio.gather(
             listening,
             self._ask(
                 ("XRANGE", self._log, f"({self.last}", "+", "COUNT", _PAGE),
                 ("XRANGE", self._live, f"({self._lively}", "+", "COUNT", _PAGE),
             ),
         )
+        if 0 <= left < _HEAD_MS // 2:  # those who listen are not to lose their place where nothing is said for long
+            await self._client.call("PEXPIRE", self.head, _HEAD_MS, retry=True)
         items = follow(self._channel, self._room, self.last, page, _read_head(value)[0])
         if live:
             passing = [RealtimeMessage(self._channel, self._room, *entry) for entry in live]

@@ -151,9 +151,7 @@ class Subscription:
         items = self._feed.take(start, _AT_ONCE)
         self._next = start + len(items)
         if start < self._born:
-            items = [
-                item for number, item in enumerate(items, start) if number >= self._born or item.id is not None
-            ]
+            items = [item for number, item in enumerate(items, start) if number >= self._born or item.id is not None]
         for item in reversed(items):
             if item.id is not None:
                 self._read_to = item.id
@@ -190,4 +188,3 @@ class Subscription:
     def _hear(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
-
