@@ -63,9 +63,9 @@ async def test_a_stray_request(http: OutboundHttp) -> None:
         with pytest.raises(StrayRequestError) as caught:
             await client.post(f"{CHARGES}?page=2", content=b"{}")
     assert str(caught.value) == (
-        f"POST {CHARGES}?page=2 was not declared, so it does not leave the test: declare it with "
-        f'rustforge_http.respond("POST", "{CHARGES}", json=...), or let it go out with '
-        'rustforge_http.allow("pay.example.com")'
+        f"POST {CHARGES}?page=2 was not declared, so it does not leave the test"
+        f'\n  to answer it: rustforge_http.respond("POST", "{CHARGES}", json=...)'
+        '\n  to let it go out: rustforge_http.allow("pay.example.com")'
     )
     assert isinstance(caught.value, AssertionError)
     assert not isinstance(caught.value, (httpx2.HTTPError, OSError))

@@ -15,6 +15,7 @@ from rustforge import jobs as jobs_module
 from rustforge import notify as notify_module
 from rustforge import redis as redis_module
 from rustforge import storage as storage_module
+from rustforge import testing as testing_module
 from rustforge.attachments import Attachments
 from rustforge.boot import BootContext
 from rustforge.cache import Cache, CachedFunction, CacheStatistics, Lock, NearCache, RateLimit
@@ -66,7 +67,7 @@ from rustforge.notify.mail import (
 )
 from rustforge.redis import RedisClient, RedisUrl
 from rustforge.storage import SignedUpload, Storage, StoredObject, UploadGrant
-from rustforge.testing import FakeQueue, TimeTraveler
+from rustforge.testing import FakeQueue, FakeStorage, HttpResponse, OutboundHttp, SentRequest, TimeTraveler
 from tests.site.conftest import ROOT
 
 SNIPPETS = ROOT / "examples" / "snippets"
@@ -162,6 +163,7 @@ UNSHOWN = {
     "Subscription.end",
     "Subscription.ended",
     "Subscription.wake",
+    "Database.over",  # the plugin calls it
     "TimeTraveler.follow",
     "TimeTraveler.travel_to",
     "TimeTraveler.work",
@@ -211,6 +213,7 @@ OWNERS = [
     *(PresenceMember, RealtimeMessage, RealtimePublisher, ReplayGap, Subscription),
     *(Database, Entry, FailedJobs, FakeQueue, Job, JobBuffer, JobContext, JobMetrics, JobRegistry, JobView),
     *(OutboxFlusher, Queue, QueueStats, Scheduler, SignedUpload, Storage, StoredObject, TimeTraveler),
+    *(FakeStorage, HttpResponse, OutboundHttp, SentRequest),
     *(UploadGrant, WebhookChannel, WebhookEndpoint, WebhookEndpoints, Worker, WorkerStatistics),
 ]
 
@@ -247,9 +250,9 @@ def test_every_option_is_shown(method: str) -> None:
     "module",
     [
         *(alert_module, attachments_module, cache_module, http_module, jobs_module, mail_module, redis_module),
-        *(notify_module, storage_module, webhook_module),
+        *(notify_module, storage_module, testing_module, webhook_module),
     ],
-    ids=["alert", "attachments", "cache", "http", "jobs", "mail", "redis", "notify", "storage", "webhook"],
+    ids=["alert", "attachments", "cache", "http", "jobs", "mail", "redis", "notify", "storage", "testing", "webhook"],
 )
 def test_every_export_is_shown(module: object) -> None:
     """Each name that a module exports is used in an example, or is made by one that is."""
@@ -270,6 +273,7 @@ def test_every_export_is_shown(module: object) -> None:
     made |= {"Attachment", "ManySlot", "PurgeObject", "SingleSlot", "Swept"}
     made |= {"QUARANTINE", "SignedUpload", "StorageConnecting", "StoredObject", "UploadGrant"}
     made |= {"WebhookEndpoint"}
+    made |= {"ManualClock", "PushedJob", "RecordedContext"}
     made |= {"DeliveryPage", "DeliveryStatus", "FanOut"}
     made |= {"RealtimeItem", "Subscription"}
     made |= {

@@ -331,7 +331,7 @@ class OutboundHttp:
             self._refuse(
                 f"{request.method} {request.url}",
                 urlsplit(url).netloc,
-                f'declare it with rustforge_http.respond("{request.method}", "{url}", json=...), or ',
+                f'\n  to answer it: rustforge_http.respond("{request.method}", "{url}", json=...)',
             )
         if declared.left is not None:
             declared.left -= 1
@@ -342,8 +342,8 @@ class OutboundHttp:
 
     def _refuse(self, what: str, host: str, advice: str = "") -> NoReturn:
         self._strays.append(what)
-        way_out = f'let it go out with rustforge_http.allow("{host}")'
-        msg = f"{what} was not declared, so it does not leave the test: {advice}{way_out}"
+        way_out = f'\n  to let it go out: rustforge_http.allow("{host}")'
+        msg = f"{what} was not declared, so it does not leave the test{advice}{way_out}"
         raise StrayRequestError(msg)
 
 
