@@ -141,6 +141,8 @@ async def test_what_no_alert_can_be(title: str, level: Any) -> None:
     """An alert has a title, and a level that services know."""
     with pytest.raises(InvalidArgumentError, match="an alert needs a title"):
         await AlertChannel().send(title, level=level)
+    with pytest.raises(InvalidArgumentError, match="an alert needs a title"):
+        AlertChannel.target(title, level=level)
 
 
 class Doomed(Job):

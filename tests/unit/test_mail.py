@@ -6,6 +6,8 @@ import email
 import email.policy
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime
 from email.headerregistry import AddressHeader
 from typing import TYPE_CHECKING, Any
@@ -365,6 +367,45 @@ def test_what_comes_back_is_checked() -> None:
     for to in ("a@example.com, b@example.com", {"address": "a@example.com\nBcc: b@example.com"}, 7):
         with pytest.raises((InvalidArgumentError, ValueError, TypeError)):
             Mail.model_validate({"to": [to], "text": "Hello"})
+
+
+# -- without extras ----------------------------------------------------------------------------------------------------
+
+WITHOUT = """
+import sys
+sys.modules |= dict.fromkeys(sys.argv[1:])
+from rustforge.notify import AlertChannel, Mail, MailChannel
+for attempt in (
+    lambda: MailChannel("smtp://mail"),
+    lambda: MailChannel.target(Mail(to="ann@example.com", text="Hello")),
+    lambda: AlertChannel.target("Hello"),
+    lambda: AlertChannel(["json://127.0.0.1"]),
+    lambda: __import__("rustforge.notify.mail.templates"),
+):
+    try:
+        attempt()
+    except ModuleNotFoundError as error:
+        print(error)
+"""
+
+
+def test_a_missing_extra_is_named() -> None:
+    """What needs a library that is not there says how it is installed, and the rest works without."""
+    modules = ["aiosmtplib", "apprise", "jinja2", "sqlalchemy"]
+    done = subprocess.run([sys.executable, "-c", WITHOUT, *modules], capture_output=True, text=True, check=True)
+    missing = [
+        ("aiosmtplib", "mail"),
+        ("sqlalchemy", "sql"),
+        ("sqlalchemy", "sql"),
+        ("apprise", "alerts"),
+        ("jinja2", "mail"),
+    ]
+    expected = [f"{name} is not installed; it comes with: pip install 'rustforge[{extra}]'" for name, extra in missing]
+    assert done.stdout.splitlines() == expected
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, "email_validator"], capture_output=True, text=True, check=False
+    )
+    assert "email-validator is not installed; it comes with: pip install 'rustforge[mail]'" in done.stderr
 
 
 # -- plain text of HTML ------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import logging
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
 
 from rustforge.errors import ConfigurationError, InvalidArgumentError, NotifyError
 
@@ -82,10 +82,7 @@ class AlertChannel:
             NotifyError: None of them took it. In a job's `failed()` that is logged, and does no harm.
             InvalidArgumentError: There is no title, or the level is unknown.
         """
-        title = " ".join(title.split())
-        if not title or level not in get_args(AlertLevel):
-            msg = f"an alert needs a title, and one of the levels {', '.join(get_args(AlertLevel))}, not {level!r}"
-            raise InvalidArgumentError(msg)
+        title = _checked(title, level)
         if not self._services:
             _logger.log(_LEVELS[level], "Alert: %s%s", title, f"\n{body}" if body else "")
             return AlertResult((), ())
@@ -113,12 +110,16 @@ class AlertChannel:
             body: As for `send`.
             level: As for `send`.
             job: The job's class; `None` for [`DeliverAlert`][rustforge.notify.alert.DeliverAlert].
+
+        Raises:
+            InvalidArgumentError: There is no title, or the level is unknown.
         """
         from rustforge.notify.alert.deliver import DeliverAlert  # noqa: PLC0415 - an extra
         from rustforge.notify.fanout import Target  # noqa: PLC0415 - an extra
 
         chosen = DeliverAlert if job is None else job
-        return Target(chosen.CHANNEL, "alerts", {"title": title, "body": body, "level": level}, chosen)
+        message = {"title": _checked(title, level), "body": body, "level": level}
+        return Target(chosen.CHANNEL, "alerts", message, chosen)
 
     async def aclose(self) -> None:
         """Forget the services; alerts that come later go to the log."""
@@ -149,6 +150,15 @@ class AlertChannel:
             _logger.warning("A service of alerts failed: %s", type(error).__name__)
             return False
         return bool(answer)
+
+
+def _checked(title: str, level: str) -> str:
+    """Refuse what no service could show, and write the title on one line."""
+    shown = " ".join(title.split())
+    if not shown or level not in _LEVELS:
+        msg = f"an alert needs a title, and one of the levels {', '.join(_LEVELS)}, not {level!r}"
+        raise InvalidArgumentError(msg)
+    return shown
 
 
 def _open(number: int, url: str) -> tuple[str, Any]:

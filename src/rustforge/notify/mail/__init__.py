@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 try:
     from rustforge.notify.mail.channel import MailChannel as MailChannel
 except ModuleNotFoundError as _error:
-    if _error.name is None or _error.name.partition(".")[0] not in {"aiosmtplib", "email_validator"}:
+    if _error.name != "email_validator":
         raise
-    _msg = f"{_error.name.partition('.')[0]} is not installed; it comes with: pip install 'rustforge[mail]'"
+    _msg = "email-validator is not installed; it comes with: pip install 'rustforge[mail]'"
     raise ModuleNotFoundError(_msg, name=_error.name) from _error
 from rustforge.notify.mail.address import AddressLike as AddressLike
 from rustforge.notify.mail.address import MailAddress as MailAddress

@@ -181,8 +181,8 @@ class MailChannel:
             mail: The mail. Where it names no sender, that of the channel which sends it counts.
             job: The job's class; `None` for [`DeliverMail`][rustforge.notify.mail.DeliverMail].
         """
-        from rustforge.notify.fanout import Target  # noqa: PLC0415 - an extra
-        from rustforge.notify.mail.deliver import DeliverMail  # noqa: PLC0415 - an extra
+        from rustforge.notify.mail.deliver import DeliverMail  # noqa: I001, PLC0415 - an extra, which it names
+        from rustforge.notify.fanout import Target  # noqa: PLC0415
 
         chosen = DeliverMail if job is None else job
         return Target(chosen.CHANNEL, ", ".join(mail.recipients), mail.model_dump(mode="json"), chosen)
@@ -264,6 +264,11 @@ def _driver(url: MailUrl) -> Driver:
         return _LogDriver()
     if url.kind == "memory":
         return FakeMailer()
-    from rustforge.notify.mail.smtp import SmtpPool  # noqa: PLC0415 - needs aiosmtplib
-
+    try:
+        from rustforge.notify.mail.smtp import SmtpPool  # noqa: PLC0415 - not needed without a server
+    except ModuleNotFoundError as error:
+        if error.name != "aiosmtplib":
+            raise
+        msg = "aiosmtplib is not installed; it comes with: pip install 'rustforge[mail]'"
+        raise ModuleNotFoundError(msg, name=error.name) from error
     return SmtpPool(url)
