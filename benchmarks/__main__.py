@@ -1,8 +1,8 @@
 """Measure everything, keep the results, and draw them for the site.
 
-python -m benchmarks                         # all of it: cache, job queues, responses, storage (make bench)
+python -m benchmarks                         # all of it, from the cache to notifications (make bench)
 BENCH_QUICK=1 python -m benchmarks           # a quick look; the site keeps what it has
-python -m benchmarks --only cache            # the cache alone; so do `jobs`, `http` and `storage`
+python -m benchmarks --only cache            # the cache alone; so do `jobs`, `http`, `storage` and `notify`
 python -m benchmarks --only throughput flush --clients rustforge redis_py
 python -m benchmarks --only jobs-throughput jobs-idle --peers rustforge dramatiq
 """
@@ -31,6 +31,10 @@ from benchmarks.jobs import run as jobs
 from benchmarks.jobs.goals import GOALS as JOB_GOALS
 from benchmarks.jobs.peers import BY_MODULE as PEERS
 from benchmarks.jobs.scale import SCALES as JOB_SCALES
+from benchmarks.notify import report as notify_report
+from benchmarks.notify import run as notify
+from benchmarks.notify.goals import GOALS as NOTIFY_GOALS
+from benchmarks.notify.scale import SCALES as NOTIFY_SCALES
 from benchmarks.scale import SCALES, Scale
 from benchmarks.storage import report as storage_report
 from benchmarks.storage import run as storage
@@ -108,6 +112,13 @@ AREAS = {
         STORAGE_GOALS,
         lambda options, topics: storage.measure(STORAGE_SCALES[options.scale], topics),
         storage_report.make_tables,
+    ),
+    "notify": Area(
+        tuple(notify.TOPICS),
+        report.NOTIFY_RESULT,
+        NOTIFY_GOALS,
+        lambda options, topics: notify.measure(NOTIFY_SCALES[options.scale], topics),
+        notify_report.make_tables,
     ),
 }
 

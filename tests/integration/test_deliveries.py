@@ -92,6 +92,15 @@ async def test_one(db: Database) -> None:
     assert await Deliveries(db).get("d1") is None
 
 
+async def test_a_damaged_one(db: Database) -> None:
+    """A row whose message is none does not keep the others from being listed, and shows what is there."""
+    await keep(db, 1, message="Hello")
+    await keep(db, 2, message="[1]")
+    await keep(db, 3)
+    messages = [one.message for one in (await Deliveries(db).list()).items]
+    assert messages == [{"words": "Thank you!"}, {"unreadable": "[1]"}, {"unreadable": "Hello"}]
+
+
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [

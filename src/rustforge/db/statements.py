@@ -50,5 +50,5 @@ async def insert_new(
 
 
 def _insert(session: AsyncSession | AsyncConnection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    dialect = session.dialect if isinstance(session, AsyncConnection) else session.get_bind().dialect
+    dialect = session.dialect if isinstance(session, AsyncConnection) else session.get_bind(clause=table).dialect
     return sqlite.insert(table) if dialect.name == "sqlite" else postgresql.insert(table)

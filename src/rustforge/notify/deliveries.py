@@ -38,7 +38,7 @@ class Delivery:
         channel: The channel, such as `"mail"`.
         target: To whom on that channel, such as an address.
         status: Where it stands.
-        message: What the channel sends, as plain JSON.
+        message: What the channel sends, as plain JSON; under `unreadable` the text as it stands where that is none.
         attempts: How many attempts came to an end, whether good or bad.
         last_error: Why the last failed attempt failed, or why it was skipped; `None` where it was sent.
         response_status: What the receiver answered last, such as 200 or 550; `None` where it said nothing.
@@ -193,10 +193,20 @@ _STATUSES: tuple[DeliveryStatus, ...] = get_args(DeliveryStatus)
 
 
 def delivery_of(row: Any) -> Delivery:
-    """Read a row."""
-    facts = row._asdict()
-    facts["message"] = codec.decode(row.message.encode())
-    return Delivery(**facts)
+    """Read a row, whatever is in it."""
+    try:
+        return read_delivery(row)
+    except codec.DecodeError:
+        return Delivery(**row._asdict() | {"message": {"unreadable": row.message}})
+
+
+def read_delivery(row: Any) -> Delivery:
+    """Read a row that is to be sent.
+
+    Raises:
+        DecodeError: Its message is none.
+    """
+    return Delivery(**row._asdict() | {"message": codec.decode(row.message.encode(), dict[str, Any])})
 
 
 def _cursor(row: Any) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from rustforge.errors import DatabaseError, DeliveryRefusedError, InvalidTypeError
+from rustforge.errors import DatabaseError, DeliveryRefusedError
 from rustforge.jobs import Abort, Job, Snooze
 from rustforge.notify.ledger import Ledger, Mark
 
@@ -95,18 +95,23 @@ class DeliveryJob(Job):
         if delivery.status == "failed":  # somebody has retried its job
             await ledger.mark(Mark(delivery.id, "pending"))
         try:
-            status = _checked(await self.send(delivery, ctx))
+            answer: object = await self.send(delivery, ctx)
         except SkipDelivery as skip:
             await ledger.mark(Mark(delivery.id, "skipped", 1, _text_of(skip)))
             return
         except Snooze:
             raise
         except DeliveryRefusedError as error:
-            await self._note(ctx, ledger, Mark(delivery.id, "failed", 1, _text_of(error), _status_of(error)))
+            await self._note(ctx, ledger, Mark(delivery.id, "failed", 1, _text_of(error), _status(error.status)))
             raise Abort(_text_of(error)) from error
         except Exception as error:
-            await self._note(ctx, ledger, Mark(delivery.id, None, 1, _text_of(error), _status_of(error)))
+            await self._note(
+                ctx, ledger, Mark(delivery.id, None, 1, _text_of(error), _status(getattr(error, "status", None)))
+            )
             raise
+        status = _status(answer)
+        if status != answer:  # it is sent all the same
+            ctx.logger.warning("send() returned %r, which is no status such as 200", answer)
         await ledger.mark(Mark(delivery.id, "sent", 1, response_status=status))
 
     async def failed(self, ctx: JobContext, error: str) -> None:
@@ -126,17 +131,9 @@ class DeliveryJob(Job):
             ctx.logger.warning("the attempt was not noted: %s: %s", type(error).__name__, error)
 
 
-def _checked(status: object) -> int | None:
-    if status is None or (type(status) is int and 0 <= status <= _MOST):
-        return status
-    msg = f"send() must return the status of the answer as an int, such as 200, or None, not {status!r}"
-    raise InvalidTypeError(msg)
-
-
-def _status_of(error: Exception) -> int | None:
-    """Find what the receiver answered, where the error says it."""
-    found: object = getattr(error, "status", None)
-    return found if type(found) is int and 0 <= found <= _MOST else None
+def _status(answer: object) -> int | None:
+    """Return what can be kept of an answer; `None` where nothing can."""
+    return answer if type(answer) is int and 0 <= answer <= _MOST else None
 
 
 def _text_of(error: Exception) -> str:

@@ -12,7 +12,7 @@ from rustforge.db.tables import deliveries as table
 from rustforge.db.tables import utc_now
 from rustforge.jobs.rows import plain
 from rustforge.notify.batching import Batcher
-from rustforge.notify.deliveries import DeliveryStatus, delivery_of
+from rustforge.notify.deliveries import DeliveryStatus, read_delivery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Ledger:
     def __init__(self, db: Database) -> None:
         """Say where they are; `Ledger.of` gives the one that all share."""
         self._db = ref(db)  # which knows this one
-        self._reads: Batcher[str, Delivery | None] = Batcher(self._read)
+        self._reads: Batcher[str, Any] = Batcher(self._read)
         self._marks: Batcher[Mark, None] = Batcher(self._mark)
 
     @classmethod
@@ -63,17 +63,18 @@ class Ledger:
         return found
 
     async def read(self, delivery_id: str) -> Delivery | None:
-        """Read a delivery."""
-        return await self._reads.ask(delivery_id)
+        """Read a delivery; `None` where there is none with this id."""
+        row = await self._reads.ask(delivery_id)
+        return None if row is None else read_delivery(row)
 
     async def mark(self, mark: Mark) -> None:
         """Note what became of an attempt; what was sent stays sent, whoever comes later."""
         await self._marks.ask(mark)
 
-    async def _read(self, ids: Sequence[str]) -> list[Delivery | None]:
+    async def _read(self, ids: Sequence[str]) -> list[Any]:
         async with self._open().reading() as session:
             rows = (await session.execute(select(table).where(table.c.id.in_(ids)))).all()
-        found = {row.id: delivery_of(row) for row in rows}
+        found = {row.id: row for row in rows}
         return [found.get(one) for one in ids]
 
     async def _mark(self, marks: Sequence[Mark]) -> list[None]:
