@@ -415,6 +415,32 @@ async def test_starttls(tls: ssl.SSLContext, certificate: Path, login: str, star
     assert len(server.sessions) == 1
 
 
+@pytest.mark.parametrize("kind", ["smtps", "required", "auto", "never"])
+async def test_what_the_server_can_do_is_known(tls: ssl.SSLContext, certificate: Path, kind: str) -> None:
+    """However the connection began, it is known whether the server takes UTF-8, from the first mail on."""
+    options: dict[str, Any] = {"tls": tls} if kind == "smtps" else {} if kind == "never" else {"starttls": tls}
+    async with mail_server(**options) as server:
+        url = f"smtp://127.0.0.1:{server.port}?starttls={kind}"
+        if kind == "smtps":
+            url = f"smtps://127.0.0.1:{server.port}?"
+        async with MailChannel(f"{url}&ssl_ca_certs={certificate}", sender=SHOP) as mailer:
+            await mailer.send(Mail(to="jörg@example.com", text="Hello"))
+    assert server.received[0].recipients == ["jörg@example.com"]
+    assert "SMTPUTF8" in server.received[0].options
+
+
+async def test_a_server_of_old(server: MailServer) -> None:
+    """A server that knows no EHLO is greeted by HELO, and takes mail of ASCII; one that leaves then does not."""
+    async with MailChannel(f"smtp://127.0.0.1:{server.port}?starttls=never", sender=SHOP) as mailer:
+        server.script["EHLO"] = ["502 5.5.1 unknown"]
+        await mailer.send(Mail(to="ann@example.com", subject="Grüße", text="Köln"))
+    assert server.received[0].data.isascii()
+    async with MailChannel(f"smtp://127.0.0.1:{server.port}?starttls=never", sender=SHOP) as mailer:
+        server.script["EHLO"] = ["421 4.3.2 shutting down"]
+        with pytest.raises(MailError, match="421"):
+            await mailer.send(HELLO)
+
+
 async def test_a_password_does_not_go_in_the_clear() -> None:
     """Where the server does not encrypt, and must, nothing is said to it: neither password nor mail."""
     async with (

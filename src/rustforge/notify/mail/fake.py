@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rustforge.notify.mail.address import MailAddress
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -136,8 +138,9 @@ def _require(
     where: Callable[[Mail], bool] | None = None,
     times: int | None = None,
 ) -> None:
+    address = None if to is None else MailAddress.parse(to).address
     found = sum(
-        (to is None or to in mail.recipients)
+        (address is None or address in mail.recipients)
         and (subject is None or subject == mail.subject)
         and (where is None or where(mail))
         for mail in mails

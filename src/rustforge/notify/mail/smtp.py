@@ -107,6 +107,8 @@ class SmtpPool:
         )
         try:
             await smtp.connect()
+            if smtp.is_ehlo_or_helo_needed:  # as after STARTTLS
+                await _introduce(smtp)
         except BaseException as error:
             smtp.close()
             if isinstance(error, (aiosmtplib.SMTPException, OSError, ValueError)):
@@ -191,6 +193,16 @@ class SmtpPool:
         task = asyncio.get_running_loop().create_task(_say_goodbye(connection.smtp))
         self._goodbyes.add(task)
         task.add_done_callback(self._goodbyes.discard)
+
+
+async def _introduce(smtp: aiosmtplib.SMTP) -> None:
+    """Ask what the server can do; one that is too old to be asked can nothing."""
+    try:
+        await smtp.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        if not smtp.is_connected:
+            raise
+        await smtp.helo()
 
 
 async def _say_goodbye(smtp: aiosmtplib.SMTP) -> None:
