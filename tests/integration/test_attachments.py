@@ -298,6 +298,19 @@ async def test_a_session_that_is_left_without_a_commit(desk: Desk) -> None:
     assert await tidy(desk) == {file.path}
 
 
+async def test_a_database_that_is_closed_after_a_rollback(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays closed: what was to be removed is left to the sweep."""
+    monkeypatch.setattr(hooks, "GRACE", 0.3)
+    article = await desk.article()
+    file = await desk.file()
+    await fail_after(desk, lambda at: at.set(article, "cover", file))
+    (task,) = hooks._tasks
+    await desk.db.dispose()
+    await task
+    assert "Connections in pool: 0" in desk.db.engine.pool.status()
+    assert await desk.keys() == {file.path}
+
+
 async def is_gone(desk: Desk, path: str) -> bool:
     """Tell whether there is no such object."""
     return not await desk.storage.exists(path)

@@ -25,7 +25,7 @@ from rustforge.jobs.outbox import JobBuffer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from sqlalchemy import ColumnElement, Result
+    from sqlalchemy import ColumnElement, Pool, Result
     from sqlalchemy.ext.asyncio import AsyncSession
     from sqlalchemy.orm import ORMExecuteState, SessionTransaction, UOWTransaction
 
@@ -160,14 +160,17 @@ def _ended(session: Session, transaction: SessionTransaction) -> None:
 def _discard(new: _New) -> None:
     """Remove objects in a while, unless a row uses them by then."""
     if new.engine is not None:
-        task = asyncio.get_running_loop().create_task(_discard_later(AsyncEngine(new.engine), new.storage, new.paths))
+        later = _discard_later(AsyncEngine(new.engine), new.engine.pool, new.storage, new.paths)
+        task = asyncio.get_running_loop().create_task(later)
         _tasks.add(task)
         task.add_done_callback(_tasks.discard)
 
 
-async def _discard_later(engine: AsyncEngine, storage: Storage, paths: Iterable[str]) -> None:
+async def _discard_later(engine: AsyncEngine, pool: Pool, storage: Storage, paths: Iterable[str]) -> None:
     await asyncio.sleep(GRACE)
     for path in paths:
+        if engine.pool is not pool:  # the database was closed, and nobody would close it again: the sweep does the rest
+            return
         try:
             async with engine.begin() as connection:
                 await purge(connection, storage, path)
