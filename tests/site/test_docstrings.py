@@ -17,6 +17,7 @@ from io import BytesIO
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Annotated, Any
 
+import httpx2
 import opentelemetry.metrics
 import pytest
 from fastapi import Depends, FastAPI, UploadFile
@@ -184,6 +185,7 @@ def stand_ins(ctx: BootContext) -> dict[str, Any]:
         "FakeMailer": object,
         "fan_out": fan_out,
         "find": nothing,
+        "httpx2": httpx2,
         "headers": sign(b"{}", SECRET, webhook_id="evt_1"),
         "is_enabled": lambda: True,
         "JobBuffer": JobBuffer,

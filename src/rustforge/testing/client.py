@@ -56,7 +56,7 @@ async def open_client(
     Example:
         ```python
         async with open_client(app) as client:
-            assert (await client.get("/articles")).status_code == 200
+            response = await client.get("/articles")
         ```
     """
     try:

@@ -94,6 +94,7 @@ def make_tables_of(metadata: Iterable[MetaData]) -> TableMaker:
     """Return what makes the tables of an application, and Rustforge's."""
 
     async def make(db: Database) -> None:
+        """Make them."""
         async with db.engine.begin() as connection:
             for one in metadata:
                 await connection.run_sync(one.create_all)

@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass, field
 from importlib import import_module
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 from urllib.parse import urlsplit
 
 from rustforge.errors import RustforgeError
@@ -74,7 +74,7 @@ class _Declared:
 
     method: str
     url: re.Pattern[str]
-    answer: Responder
+    answer: Responder | HttpResponse | Exception
     left: int | None
 
     def fits(self, request: SentRequest) -> bool:
@@ -97,9 +97,11 @@ class OutboundHttp:
 
     Example:
         ```python
-        rustforge_http.respond("POST", "https://pay.example.com/charges", status=201, json={"id": "ch_1"})
-        await place_order(ctx)
-        rustforge_http.assert_sent("POST", "https://pay.example.com/charges", times=1)
+        http = OutboundHttp()  # in tests it is the fixture rustforge_http
+        http.respond("POST", "https://pay.example.com/charges", status=201, json={"id": "ch_1"})
+        with http.block():
+            httpx2.post("https://pay.example.com/charges")
+        http.assert_sent("POST", "https://pay.example.com/charges", times=1)
         ```
     """
 
@@ -148,9 +150,8 @@ class OutboundHttp:
         if json is not None:
             content = json_module.dumps(json).encode()
             named.setdefault("content-type", "application/json")
-        response = HttpResponse(status, named, content)
-        answer = using or (lambda _: response if error is None else error)
-        self._declared.append(_Declared(method.upper(), _pattern(url), answer, times))
+        answer = HttpResponse(status, named, content) if error is None else error
+        self._declared.append(_Declared(method.upper(), _pattern(url), using or answer, times))
 
     def allow(self, *hosts: str) -> None:
         """Let requests to a server go out, such as one that the test has started.
@@ -175,7 +176,7 @@ class OutboundHttp:
             url: Only those to this URL, as in `respond`.
             where: Only those for which this holds.
         """
-        asked = _Declared(method.upper(), _pattern(url), lambda _: HttpResponse(), None)
+        asked = _Declared(method.upper(), _pattern(url), HttpResponse(), None)
         return [one for one in self.requests if asked.fits(one) and (where is None or where(one))]
 
     def assert_sent(
@@ -224,7 +225,7 @@ class OutboundHttp:
         """Within the block, requests get the declared responses, and nothing else leaves this machine."""
         with contextlib.ExitStack() as stack:
             for owner, name, make in self._places():
-                before = vars(owner).get(name)
+                before: Any = cast("dict[str, Any]", vars(owner)).get(name)
                 stack.callback(_put_back, owner, name, before)
                 setattr(owner, name, make(getattr(owner, name)))
             yield
@@ -335,7 +336,8 @@ class OutboundHttp:
             )
         if declared.left is not None:
             declared.left -= 1
-        found = declared.answer(request)
+        answer = declared.answer
+        found = answer if isinstance(answer, (HttpResponse, Exception)) else answer(request)
         if isinstance(found, Exception):
             raise found
         return found

@@ -6,7 +6,6 @@ It is loaded with pytest where Rustforge is installed, and loads nothing itself 
 from __future__ import annotations
 
 import inspect
-import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from rustforge.boot import BootContext
-    from rustforge.jobs import FakeQueue
+    from rustforge.jobs.fake import FakeQueue
     from rustforge.notify.mail import FakeMailer
     from rustforge.settings import Settings
     from rustforge.testing.context import ClockOfTest
@@ -51,9 +50,9 @@ def pytest_fixture_setup(
 ) -> Generator[None, Any, Any]:
     """Have the fixtures run by what runs the test: pytest-asyncio in either mode, in the test's loop, or AnyIO."""
     function: Any = fixturedef.func
-    if function.__module__ == __name__ and inspect.isasyncgenfunction(function):
-        function._force_asyncio_fixture = "anyio_backend" not in request.fixturenames  # noqa: SLF001 - pytest-asyncio's
-        function._loop_scope = getattr(request.node, "_loop_scope", None)  # noqa: SLF001
+    if getattr(function, "__module__", "") == __name__ and inspect.isasyncgenfunction(function):
+        loop = {"_force_asyncio_fixture": "anyio_backend" not in request.fixturenames}  # as pytest_asyncio.fixture does
+        vars(function).update(loop, _loop_scope=getattr(request.node, "_loop_scope", None))
     return (yield)
 
 
@@ -169,7 +168,9 @@ async def rustforge_ctx(  # noqa: PLR0917 - pytest passes them by name
     Redis under a prefix of their own, but with `rustforge_time` always in this process. Its files are in memory, its
     mail is kept, and its requests are refused.
     """
-    from rustforge.testing.context import open_context  # noqa: PLC0415 - see above
+    import secrets  # noqa: PLC0415 - see above
+
+    from rustforge.testing.context import open_context  # noqa: PLC0415
     from rustforge.testing.storage import StorageOfTest  # noqa: PLC0415
     from rustforge.testing.transactions import DatabaseOfTest, OneTransaction  # noqa: PLC0415
 

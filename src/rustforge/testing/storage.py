@@ -21,7 +21,8 @@ class FakeStorage(Storage):
 
     Example:
         ```python
-        await save_report(storage)
+        storage = FakeStorage()  # in tests it is ctx.storage
+        await storage.put("reports/today.txt", b"all is well")
         await storage.assert_exists("reports/today.txt")
         ```
     """

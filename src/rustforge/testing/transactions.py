@@ -14,7 +14,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidRequestError
@@ -103,9 +103,6 @@ _innermost: ContextVar[_Transaction | None] = ContextVar("rustforge_transaction"
 class _View:
     """What the engine takes for a connection of its own: one transaction at a time on the shared connection."""
 
-    readonly: ClassVar[bool] = False
-    deferrable: ClassVar[bool] = False
-
     def __init__(self, whole: OneTransaction) -> None:
         self._whole = whole
         self._autocommits = False
@@ -189,12 +186,13 @@ class OneTransaction:
         self._names = itertools.count(1)
         self._closed = False
         inner = self.home.engine.sync_engine
-        pool = AsyncAdaptedQueuePool(lambda: _View(self), pool_size=0, dialect=inner.dialect)
+        view: Any = lambda: _View(self)  # noqa: E731 - what a pool takes for a driver's connect()
+        pool = AsyncAdaptedQueuePool(view, pool_size=0, dialect=inner.dialect)
         engine = Engine(
             pool,
             inner.dialect,
             inner.url,
-            echo=inner.echo,
+            echo=bool(inner.echo),
             hide_parameters=inner.hide_parameters,
             execution_options={"compiled_cache": self.compiled},
         )

@@ -69,7 +69,7 @@ async def _work_off(ctx: WorkerContext, worker: Worker) -> None:
     while worker.statistics().claimed != claimed:
         claimed = worker.statistics().claimed
         if isinstance(ctx, BootContext):
-            await ctx._database.flush_outbox()  # noqa: SLF001 - which is ours
+            await ctx._database.flush_outbox()  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - ours
         await worker.run_until_empty()
 
 
