@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.clients import CLIENTS
 from benchmarks.http import report as http
 from benchmarks.jobs import report as jobs
+from benchmarks.notify import report as notify
 from benchmarks.storage import report as storage
 from benchmarks.tables import MIB, goals, machine, number, ours, slug, spread, summary, tabulate
 from benchmarks.topics.limit import LIMIT_LABEL
@@ -25,6 +26,7 @@ RESULT = Path("benchmarks/results/cache.json")
 JOBS_RESULT = Path("benchmarks/results/jobs.json")
 HTTP_RESULT = Path("benchmarks/results/http.json")
 STORAGE_RESULT = Path("benchmarks/results/storage.json")
+NOTIFY_RESULT = Path("benchmarks/results/notify.json")
 TABLES = Path("docs/includes/benchmarks")
 
 
@@ -171,7 +173,8 @@ def make_files(root: Path) -> dict[Path, str]:
     """Make the tables of a working copy, by the file that each belongs in."""
     results = json.loads((root / RESULT).read_text())
     files = {root / TABLES / f"{name}.md": text for name, text in make_tables(results).items()}
-    for area, result in ((jobs, JOBS_RESULT), (http, HTTP_RESULT), (storage, STORAGE_RESULT)):
+    areas = ((jobs, JOBS_RESULT), (http, HTTP_RESULT), (storage, STORAGE_RESULT), (notify, NOTIFY_RESULT))
+    for area, result in areas:
         files |= area.make_files(root / TABLES, json.loads((root / result).read_text()))
     return files
 
