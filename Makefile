@@ -56,6 +56,7 @@ serve: $(READY) ## Build the site strictly and serve it with live reload (PORT=8
 
 site: $(READY) ## Build the site strictly into site/
 	$(PY) -m mkdocs build --strict
+	$(PY) -m tools.machine_readable site
 
 test: $(READY) ## Run everything that must pass
 	@failed=""; table=""; begin=$$(date +%s); \

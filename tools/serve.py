@@ -37,11 +37,14 @@ def build(config_file: Path, site: Path, url: str) -> None:
     from mkdocs.commands.build import build as build_site  # noqa: PLC0415
     from mkdocs.config import load_config  # noqa: PLC0415
 
+    from tools.machine_readable import write as write_machine_readable  # noqa: PLC0415
+
     new, old = site.with_name(site.name + ".new"), site.with_name(site.name + ".old")
     config = load_config(str(config_file), site_dir=str(new), site_url=url, strict=True)
     config.plugins.on_startup(command="build", dirty=False)
     try:
         build_site(config)
+        write_machine_readable(new, pictures=False)
     finally:
         config.plugins.on_shutdown()
     shutil.rmtree(old, ignore_errors=True)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import html
 import re
 import textwrap
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markdown import Extension  # type: ignore[import-untyped] # its stubs are a package of their own
 from markdown.postprocessors import Postprocessor  # type: ignore[import-untyped]
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from tools.code_links.names import Found
 
-__all__ = ["CodeLinks", "Linker", "makeExtension"]
+__all__ = ["CodeLinks", "Linker", "Place", "find_lines", "makeExtension"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _MARKER = re.compile(r"^.*-8<-+ +\[(?P<edge>start|end):(?P<name>[a-z][\w-]*)\].*$")
@@ -39,6 +38,22 @@ _BLOCK = re.compile(
 _PIECE = re.compile(r"<[^>]*>|[^<]+")
 _HEADING = re.compile(r'<h[1-6][^>]* id="([^"]+)"')
 _AFTER_RAW_HTML = 10
+# mkdocs-autorefs reads attributes and writes them again without escaping, so they must have nothing to escape.
+_IN_ATTRIBUTES = str.maketrans({'"': "'", "<": "(", ">": ")", "&": "+"})
+
+
+class Place(NamedTuple):
+    """Where a line of a block comes from.
+
+    Attributes:
+        file: The file.
+        line: Its line there, from 1.
+        indentation: By how many characters it is indented there more than in the block.
+    """
+
+    file: Path
+    line: int
+    indentation: int
 
 
 class Linker:
@@ -47,26 +62,38 @@ class Linker:
     def __init__(self, root: Path = ROOT) -> None:
         """Find them; nothing is read yet."""
         self.root = root
+        self._reference: Reference | None = None
         self._names: dict[Path, tuple[str, dict[tuple[int, int], Found]]] = {}
 
-    @cached_property
+    @property
     def reference(self) -> Reference:
         """What has an entry."""
-        return Reference.read(self.root)
+        if self._reference is None:
+            self.refresh()
+        assert self._reference is not None
+        return self._reference
 
-    def blocks(self) -> dict[str, tuple[Path, list[tuple[int, int]]]]:
-        """Give each section, and each whole file, by its text: the file, and each line's number and indent there."""
-        found: dict[str, tuple[Path, list[tuple[int, int]]]] = {}
+    def refresh(self) -> None:
+        """Read again what has changed."""
+        found = Reference.of(self.root)
+        if found is not self._reference:
+            self._reference = found
+            self._names = {}
+
+    def blocks(self) -> dict[str, list[Place]]:
+        """Give the lines of each section, and of each whole file, by its text."""
+        found: dict[str, list[Place]] = {}
         for file in sorted((self.root / "examples").rglob("*.py")):
             for lines in _sections(file.read_text().splitlines()):
                 text = textwrap.dedent("\n".join(line for _, line in lines)).strip("\n")
                 first = next((index for index, (_, line) in enumerate(lines) if line.strip()), 0)
-                shown = text.splitlines()
-                places = [
-                    (number, len(line) - len(line.lstrip()) - (len(new) - len(new.lstrip())))
-                    for (number, line), new in zip(lines[first:], shown, strict=False)
-                ]
-                found.setdefault(text, (file, places))
+                found.setdefault(
+                    text,
+                    [
+                        Place(file, number, _indentation(line) - _indentation(shown))
+                        for (number, line), shown in zip(lines[first:], text.splitlines(), strict=False)
+                    ],
+                )
         return found
 
     def names(self, file: Path) -> dict[tuple[int, int], Found]:
@@ -86,31 +113,23 @@ class Linker:
         """
         if not _BLOCK.search(page):
             return page
+        self.refresh()
         blocks = self.blocks()
         return _BLOCK.sub(lambda match: match[1] + self._link_block(match, page, blocks) + match[3], page)
 
-    def _link_block(
-        self, match: re.Match[str], page: str, blocks: dict[str, tuple[Path, list[tuple[int, int]]]]
-    ) -> str:
+    def _link_block(self, match: re.Match[str], page: str, blocks: dict[str, list[Place]]) -> str:
         text = html.unescape(re.sub(r"<[^>]*>", "", match[2]))
-        found = blocks.get(text.strip("\n"))
-        if found is None:
-            return match[2]
-        file, places = found
-        names = self.names(file)
+        places = find_lines(text.strip("\n"), blocks)
         headings = _HEADING.findall(page, 0, match.start())
         anchor = headings[-1] if headings else ""
-        skipped = len(text) - len(text.lstrip("\n"))
-        line, column = -skipped, 0
+        line, column = len(text.lstrip("\n")) - len(text), 0
         pieces: list[str] = []
         for piece in _PIECE.findall(match[2]):
             written = piece
             if not piece.startswith("<"):
                 plain = html.unescape(piece)
-                name = None
-                if 0 <= line < len(places):
-                    number, indentation = places[line]
-                    name = names.get((number, column + indentation))
+                place = places[line] if 0 <= line < len(places) else None
+                name = self.names(place.file).get((place.line, column + place.indentation)) if place else None
                 if name and name.text == plain:
                     written = self._autoref(name, piece, anchor)
                 newlines = plain.count("\n")
@@ -128,9 +147,33 @@ class Linker:
         identifier = self.identifier_of(name)
         if identifier is None:
             return text
-        tooltip = html.escape(self.reference.tooltip_of(name.path), quote=True).replace("\n", "&#10;")
+        tooltip = self.reference.tooltip_of(name.path).translate(_IN_ATTRIBUTES).replace("\n", "&#10;")
         backlink = f' backlink-type="used-by" backlink-anchor="{anchor}"' if anchor and "." in identifier else ""
         return f'<autoref identifier="{identifier}" title="{tooltip}"{backlink}>{text}</autoref>'
+
+
+def find_lines(text: str, blocks: dict[str, list[Place]]) -> list[Place | None]:
+    """Find where each line of a block comes from, which is one section or several, with blank lines between.
+
+    Args:
+        text: The block's text.
+        blocks: What `Linker.blocks` gives.
+    """
+    if text in blocks:
+        return list(blocks[text])
+    gaps = [gap for gap in re.finditer(r"\n{2,}", text) if text[: gap.start()] in blocks]
+    if not gaps:
+        return [None] * len(text.splitlines())
+    last = gaps[-1]
+    return [
+        *blocks[text[: last.start()]],
+        *[None] * (len(last[0]) - 1),
+        *find_lines(text[last.end() :], blocks),
+    ]
+
+
+def _indentation(line: str) -> int:
+    return len(line) - len(line.lstrip())
 
 
 def _sections(lines: list[str]) -> Iterator[list[tuple[int, str]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import griffe
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Reference"]
+__all__ = ["Reference", "signature_of"]
 
 _DIRECTIVE = re.compile(r"^#* *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n)*)", re.MULTILINE)
 _LONGEST_SUMMARY = 160
@@ -37,6 +36,16 @@ class Reference:
     package: griffe.Module
     entries: dict[str, str] = field(default_factory=dict[str, str])
     roles: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def of(cls, root: Path) -> Reference:
+        """Return that of a working copy, which is read again when a file has changed."""
+        folders = ((root / "src", "*.py"), (root / "docs" / "reference", "*.md"), (root / "docs" / "includes", "*.inv"))
+        files = [file for folder, pattern in folders for file in folder.rglob(pattern)]
+        stamp = len(files), max(file.stat().st_mtime_ns for file in files)
+        if root not in _read or _read[root][0] != stamp:
+            _read[root] = stamp, cls.read(root)
+        return _read[root][1]
 
     @classmethod
     def read(cls, root: Path) -> Reference:
@@ -99,16 +108,21 @@ class Reference:
             return path
         summary = found.docstring.value.strip().partition("\n\n")[0] if found.docstring else ""
         summary = re.sub(r"\[([^\]]+)\]\[[^\]]*\]", r"\1", " ".join(summary.split())).replace("`", "")
-        return "\n".join(part for part in (_signature(found), summary[:_LONGEST_SUMMARY]) if part)
-
-    @cached_property
-    def modules(self) -> frozenset[str]:
-        """The modules of our own that have an entry."""
-        return frozenset(path for path in self.entries if (found := self.find(path)) and found.is_module)
+        signature = signature_of(found).replace("->", "→")
+        return "\n".join(part for part in (signature, summary[:_LONGEST_SUMMARY]) if part)
 
 
-def _signature(found: griffe.Object) -> str:
-    """Write how something is called, as short as it gets."""
+_read: dict[Path, tuple[tuple[int, int], Reference]] = {}
+
+
+def signature_of(found: griffe.Object, longest: int = _LONGEST_SIGNATURE, *, types: bool = False) -> str:
+    """Write how something is called.
+
+    Args:
+        found: What is called.
+        longest: With more characters, it is written without its parameters.
+        types: Whether the parameters have their types.
+    """
     function = found
     if isinstance(found, griffe.Class):
         init = found.members.get("__init__")
@@ -118,13 +132,13 @@ def _signature(found: griffe.Object) -> str:
     if not isinstance(function, griffe.Function):
         annotation = getattr(found, "annotation", None)
         return f"{found.name}: {annotation}" if annotation else found.name
-    parts = ", ".join(_parameters(function))
+    parts = ", ".join(_parameters(function, types=types))
     returns = f" -> {function.returns}" if function.returns and function is found else ""
     text = f"{found.name}({parts}){returns}"
-    return text if len(text) <= _LONGEST_SIGNATURE else f"{found.name}(...){returns}"
+    return text if len(text) <= longest else f"{found.name}(…){returns}"
 
 
-def _parameters(function: griffe.Function) -> Iterator[str]:
+def _parameters(function: griffe.Function, *, types: bool) -> Iterator[str]:
     keyword_only = False
     for parameter in function.parameters:
         if parameter.name in {"self", "cls"}:
@@ -139,5 +153,7 @@ def _parameters(function: griffe.Function) -> Iterator[str]:
             if kind is griffe.ParameterKind.keyword_only and not keyword_only:
                 keyword_only = True
                 yield "*"
-            default = "" if parameter.default is None else f"={parameter.default}"
-            yield f"{parameter.name}{default}"
+            kind_of = f": {parameter.annotation}" if types and parameter.annotation else ""
+            equals = " = " if kind_of else "="
+            default = "" if parameter.default is None else f"{equals}{parameter.default}"
+            yield f"{parameter.name}{kind_of}{default}"
