@@ -167,9 +167,10 @@ def test_every_public_name_has_a_reference(site: Path, documents: dict[str, Docu
             wanted = [f"{module_name}.{name}"]
             if inspect.isclass(item):
                 methods = [member for member, value in vars(item).items() if isinstance(value, METHODS)]
-                fields = getattr(item, "__pydantic_fields__", {})
+                fields = inspect.get_annotations(item).keys() & getattr(item, "__pydantic_fields__", {})
                 public = (member for member in [*methods, *fields] if not member.startswith("_"))
-                wanted += [f"{module_name}.{name}.{member}" for member in public]
+                # Under the module that defines it, as a class may be exported, and shown, by several.
+                wanted += [f"{item.__module__}.{item.__qualname__}.{member}" for member in public]
             missing += [name for name in wanted if name not in inventory]
     assert missing == []
     for where in inventory.values():

@@ -38,7 +38,6 @@ class DeliveryJob(Job):
 
     Attributes:
         CHANNEL: The channel's name.
-        delivery_id: The delivery's id, which is the job's.
 
     Example:
         ```python
@@ -54,6 +53,7 @@ class DeliveryJob(Job):
 
     CHANNEL: ClassVar[str] = ""
     delivery_id: str
+    """The delivery's id, which is the job's."""
 
     @classmethod
     def of(cls, delivery_id: str, target: str) -> Self:

@@ -19,14 +19,12 @@ class SendMail(Job):
 
     Let a worker know it, as any job: until one does, the mail waits. Subclass it, with a `NAME` of its own, to change
     its queue or its retries, and give that to `MailChannel.queue(job=...)`.
-
-    Attributes:
-        mail: The mail, as it was when it was queued.
     """
 
     NAME: ClassVar[str] = "rustforge.send_mail"
 
     mail: Mail
+    """The mail, as it was when it was queued."""
 
     async def handle(self, ctx: JobContext) -> None:
         """Send it, with the job's id as its idempotency key.

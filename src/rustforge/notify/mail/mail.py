@@ -89,18 +89,6 @@ class MailAttachment:
 class Mail(BaseModel):
     """A mail. Making one checks all of it, so that nothing in it can add a header or a recipient.
 
-    Attributes:
-        to: Whom it is for.
-        cc: Who else gets it, for all to see.
-        bcc: Who else gets it, for nobody to see: these addresses are told to the server, and are in no header.
-        reply_to: Where answers go; empty for the sender.
-        sender: Who sends it; `None` takes the channel's.
-        subject: The subject.
-        text: The plain text; `None` makes it from the HTML.
-        html: The HTML; `None` for a mail of plain text.
-        attachments: Files that go with it.
-        headers: Further headers, such as `List-Unsubscribe`.
-
     Example:
         ```python
         Mail(
@@ -115,15 +103,34 @@ class Mail(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, hide_input_in_errors=True)
 
     to: tuple[MailAddress, ...] = ()
+    """Whom it is for."""
+
     cc: tuple[MailAddress, ...] = ()
+    """Who else gets it, for all to see."""
+
     bcc: tuple[MailAddress, ...] = ()
+    """Who else gets it, for nobody to see: these addresses are told to the server, and are in no header."""
+
     reply_to: tuple[MailAddress, ...] = ()
+    """Where answers go; empty for the sender."""
+
     sender: MailAddress | None = None
+    """Who sends it; `None` takes the channel's."""
+
     subject: str = ""
+    """The subject."""
+
     text: str | None = None
+    """The plain text; `None` makes it from the HTML."""
+
     html: str | None = None
+    """The HTML; `None` for a mail of plain text."""
+
     attachments: tuple[MailAttachment, ...] = ()
+    """Files that go with it."""
+
     headers: dict[str, str] = Field(default_factory=dict[str, str])
+    """Further headers, such as `List-Unsubscribe`."""
 
     def __init__(
         self,

@@ -40,7 +40,6 @@ class DeliverWebhook(DeliveryJob):
         DISABLE_AFTER: The seconds after which an endpoint is disabled that every delivery has failed to reach: 5 days.
         MAX_PARALLEL: How many of these jobs run for one endpoint at the same time, over all workers, so that one that
             is slow or dead leaves workers for the others.
-        endpoint_id: The endpoint.
 
     Example:
         ```python
@@ -55,6 +54,7 @@ class DeliverWebhook(DeliveryJob):
     DISABLE_AFTER: ClassVar[float] = 5 * _DAY
     MAX_PARALLEL: ClassVar[int] = 4
     endpoint_id: str = ""
+    """The endpoint."""
 
     @classmethod
     def of(cls, delivery_id: str, target: str) -> Self:
