@@ -270,6 +270,7 @@ def test_files() -> None:
         attachments=[
             MailAttachment("Rechnung Müller.pdf", b"%PDF"),
             MailAttachment("logo.png", b"\x89PNG", content_id="logo"),
+            MailAttachment("line.gif", b"GIF89a", content_id="line@shop"),
             MailAttachment(
                 "invite.ics", b"BEGIN:VCALENDAR", content_type="text/calendar; method=REQUEST; charset=utf-8"
             ),
@@ -286,7 +287,8 @@ def test_files() -> None:
     assert logo["Content-ID"] == "<logo>"
     assert logo.get_content_disposition() == "inline"
     related = [part for part in message.walk() if part.get_content_type() == "multipart/related"]
-    assert logo in list(related[0].walk())
+    assert [part.get_content_type() for part in related[0].iter_parts()] == ["text/html", "image/png", "image/gif"]
+    assert len(related) == 1
 
 
 def test_an_inline_file_without_html_is_attached() -> None:

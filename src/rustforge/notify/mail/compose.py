@@ -97,15 +97,15 @@ def _write_body(message: EmailMessage, mail: Mail, contents: Sequence[bytes]) ->
     message.set_content(text, cte=_encoding(text))
     if mail.html is not None:
         message.add_alternative(mail.html, subtype="html", cte=_encoding(mail.html))
-    both = list(zip(mail.attachments, contents, strict=True))
-    for attachment, content in both:
-        if attachment.content_id is not None and mail.html is not None:
-            html = message.get_body(("html",))
-            assert html is not None  # noqa: S101 - it was added above
+    html = message.get_body(("html",))
+    files: list[tuple[MailAttachment, bytes]] = []
+    for attachment, content in zip(mail.attachments, contents, strict=True):
+        if html is None or attachment.content_id is None:
+            files.append((attachment, content))  # after the alternatives are complete
+        else:
             html.add_related(content, cid=f"<{attachment.content_id}>", disposition="inline", **_kind(attachment))
-    for attachment, content in both:
-        if attachment.content_id is None or mail.html is None:
-            message.add_attachment(content, **_kind(attachment))
+    for attachment, content in files:
+        message.add_attachment(content, **_kind(attachment))
 
 
 def _kind(attachment: MailAttachment) -> dict[str, Any]:
