@@ -45,7 +45,7 @@ async def update_article(
 ) -> Article:
     """Change an article. Its slug may change, too; then both are thrown out."""
     async with state.ctx.db.transaction() as session:
-        article = await find_article(session, article_id)
+        article = await find_article(session, article_id, lock=True)
         slugs = [article.slug]
         for name, value in change.model_dump(exclude_none=True).items():
             setattr(article, name, value)
@@ -64,7 +64,7 @@ async def update_article(
 async def delete_article(state: AppState, article_id: int) -> None:
     """Delete an article; its picture goes with it, after the commit."""
     async with state.ctx.db.transaction() as session:
-        article = await find_article(session, article_id)
+        article = await find_article(session, article_id, lock=True)
         slugs = [article.slug]
         await session.delete(article)
         await RebuildArticleIndex(article_id=article_id, slugs=slugs).dispatch(
@@ -73,9 +73,11 @@ async def delete_article(state: AppState, article_id: int) -> None:
     await try_to_forget(state.cache, slugs)
 
 
-async def find_article(session: AsyncSession, article_id: int) -> Article:
-    """Find an article by its id, published or not."""
-    article = await session.get(Article, article_id)
+async def find_article(
+    session: AsyncSession, article_id: int, *, lock: bool = False
+) -> Article:
+    """Find an article, published or not; with a lock, writers of it take turns."""
+    article = await session.get(Article, article_id, with_for_update=lock)
     if article is None:
         raise NotFound("Article not found")
     return article
