@@ -69,7 +69,7 @@ def find_examples() -> Iterator[Example]:
 
 EXAMPLES = list(find_examples())
 SECRET = new_secret()
-ENDLESS = re.compile(r"await scheduler\.run\(\)")
+ENDLESS = re.compile(r"await scheduler\.run\(\)|async for message in messages")
 """What goes on until somebody ends it."""
 
 
