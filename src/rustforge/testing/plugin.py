@@ -26,6 +26,24 @@ if TYPE_CHECKING:
     from rustforge.testing.storage import FakeStorage
     from rustforge.testing.time import TimeTraveler
 
+__all__ = [
+    "rustforge_app",
+    "rustforge_client",
+    "rustforge_clock",
+    "rustforge_ctx",
+    "rustforge_database",
+    "rustforge_extensions",
+    "rustforge_http",
+    "rustforge_mails",
+    "rustforge_make_tables",
+    "rustforge_metadata",
+    "rustforge_queue",
+    "rustforge_redis_url",
+    "rustforge_settings",
+    "rustforge_storage",
+    "rustforge_time",
+]
+
 _FAILED = pytest.StashKey[bool]()
 _OPTIONS = {
     "database": "the database beside which those of the tests are made; left out, they are files of SQLite",
