@@ -33,7 +33,7 @@ from rustforge.attachments import AttachmentRules, receive, single_slot
 from rustforge.boot import BootContext, boot
 from rustforge.jobs import Job, JobBuffer, JobContext, Retry, Scheduler, Worker
 from rustforge.jobs.tracing import trace_runs
-from rustforge.notify import fan_out
+from rustforge.notify import SkipDelivery, fan_out
 from rustforge.notify.mail import Mail, MailChannel
 from rustforge.notify.webhook import new_secret, sign
 from rustforge.notify.webhook.connections import Connections
@@ -268,7 +268,7 @@ async def test_examples_run(example: Example, monkeypatch: pytest.MonkeyPatch, t
         database.commit()
     settings = Settings(redis_url="memory://", database_url="sqlite+aiosqlite:///shop.db")
     raises = re.search(r"^raise ", code, re.MULTILINE)
-    expected = (Retry, http.AppError) if raises else (TimeoutError,) if ENDLESS.search(code) else ()
+    expected = (Retry, SkipDelivery, http.AppError) if raises else (TimeoutError,) if ENDLESS.search(code) else ()
     async with boot(settings) as ctx:
         await ctx.db.upgrade()
         await ctx.storage.put("videos/7.mp4", b"video")
