@@ -10,7 +10,7 @@ import pytest
 
 from rustforge.boot import boot
 from rustforge.errors import ConfigurationError, InvalidArgumentError, JobDecodeError, JobEncodeError, JobError
-from rustforge.jobs import Job, JobContext, Queue, Retry, Snooze
+from rustforge.jobs import Job, JobBuffer, JobContext, Queue, Retry, Snooze
 from rustforge.jobs.envelope import Envelope
 from rustforge.jobs.failed import FailedJobs
 from rustforge.jobs.scheduler import Scheduler
@@ -38,6 +38,21 @@ class Add(Job):
         await ctx.progress(self.number, 10, "adding")
         DONE.append(self.number)
         return self.number + ctx.attempt
+
+
+class Counting(Job):
+    """Pushes the next one within a transaction of its own."""
+
+    NAME = "test.counting"
+
+    down_to_zero: int
+
+    async def handle(self, ctx: JobContext) -> None:
+        """Note it, and go on."""
+        DONE.append(self.down_to_zero - 1)
+        if self.down_to_zero > 1:
+            async with ctx.db.transaction() as session:
+                await Counting(down_to_zero=self.down_to_zero - 1).dispatch(JobBuffer(session))
 
 
 class Blocking(Job):
@@ -285,6 +300,15 @@ async def test_run_until_empty(ctx: BootContext) -> None:
     assert (DONE, counters.succeeded) == ([1, 2], 2)
     assert (await ctx.queue.stats("numbers")).delayed == 1
     await ctx.queue.clear("numbers")
+
+
+async def test_what_was_committed_is_run() -> None:
+    """Jobs of the outbox run, too, however soon a test asks, and so do those that they push there in turn."""
+    async with time_travel(registry=[Add, Counting]) as time:
+        async with time.ctx.db.transaction() as session:
+            await Counting(down_to_zero=3).dispatch(JobBuffer(session))
+        await time.work()
+    assert DONE == [2, 1, 0]
 
 
 async def test_time_is_travelled_through() -> None:
