@@ -18,6 +18,7 @@ from rustforge.jobs.retry import DEFAULT_BACKOFF
 from rustforge.keys import MAX_KEY_BYTES
 from rustforge.redis import url as url_module
 from rustforge.redis.standalone import StandaloneClient
+from rustforge.notify.mail import MailUrl, smtp
 from rustforge.settings import Settings
 from tests.site.conftest import ROOT
 
@@ -124,6 +125,17 @@ def test_limits() -> None:
     lease = inspect.signature(Cache.remember).parameters["lease"].default
     assert f"The lease is {lease} seconds unless you pass" in page
     assert f"(`{lease}` seconds" in page or f"({lease} seconds unless set)" in read_page("project/guarantees.md")
+
+
+def test_mail_urls() -> None:
+    """The page of notifications names the defaults of mail URLs and how long connections are kept."""
+    page, url = read_page("async/notifications.md"), MailUrl.parse("smtp://mail")
+    assert f"`timeout` = `{url.timeout:g}`" in page
+    assert f"`connections` = `{url.connections}`" in page
+    assert f"one that is not used for {smtp._IDLE_SECONDS:g} seconds says goodbye" in page
+    assert (MailUrl.parse("smtps://mail").port, url.port) == (465, 587)
+    assert "The port is 465 where it is left out." in page
+    assert "The port is 587 where it is left out." in page
 
 
 def test_errors() -> None:
