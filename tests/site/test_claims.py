@@ -16,9 +16,9 @@ from rustforge.cache import Cache
 from rustforge.jobs import Entry, JobContext, Queue, Worker, heartbeat
 from rustforge.jobs.retry import DEFAULT_BACKOFF
 from rustforge.keys import MAX_KEY_BYTES
+from rustforge.notify.mail import MailUrl, smtp
 from rustforge.redis import url as url_module
 from rustforge.redis.standalone import StandaloneClient
-from rustforge.notify.mail import MailUrl, smtp
 from rustforge.settings import Settings
 from tests.site.conftest import ROOT
 
