@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from sqlalchemy.exc import SQLAlchemyError
+try:
+    from sqlalchemy.exc import SQLAlchemyError
+except ModuleNotFoundError as _error:
+    _msg = "sqlalchemy is not installed; it comes with: pip install 'rustforge[sql]'"
+    raise ModuleNotFoundError(_msg, name="sqlalchemy") from _error
 
 from rustforge.errors import DatabaseError, DeliveryRefusedError
 from rustforge.jobs import Abort, Job, Snooze

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-try:
-    from rustforge.notify.delivery import DeliveryJob
-except ModuleNotFoundError as _error:
-    if (_error.name or "").partition(".")[0] != "sqlalchemy":
-        raise
-    _msg = "sqlalchemy is not installed; it comes with: pip install 'rustforge[sql]'"
-    raise ModuleNotFoundError(_msg, name=_error.name) from _error
+from rustforge.notify.delivery import DeliveryJob
 
 if TYPE_CHECKING:
     from rustforge.jobs import JobContext
