@@ -21,7 +21,7 @@ from rustforge.notify.realtime.message import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from rustforge.redis import RedisClient
 
@@ -144,20 +144,17 @@ class Feed:
                 ("XRANGE", self._live, f"({self._lively}", "+", "COUNT", _PAGE),
             ),
         )
-        if 0 <= left < _HEAD_MS // 2:  # those who listen are not to lose their place where nothing is said for long
-            await self._client.call("PEXPIRE", self.head, _HEAD_MS, retry=True)
         items = follow(self._channel, self._room, self.last, page, _read_head(value)[0])
-        if live:
-            passing = [RealtimeMessage(self._channel, self._room, *entry) for entry in live]
-            self._lively = passing[-1].place
-            self.peopled |= any(message.event == PRESENCE_EVENT for message in passing)
-            items = list(heapq.merge(items, passing, key=_order))
-        self._changed |= _PAGE in {len(page), len(live)}
-        for item in items:
+        passing = [RealtimeMessage(self._channel, self._room, *entry) for entry in live]
+        self.peopled |= any(message.event == PRESENCE_EVENT for message in passing)
+        for item in _in_order(items, passing):
             self._keep(item)
-        if items:
+        self._changed |= _PAGE in {len(page), len(live)}
+        if items or passing:
             for listener in tuple(self.listeners):
                 listener()
+        if 0 <= left < _HEAD_MS // 2:  # those who listen are not to lose their place where nothing is said for long
+            await self._client.call("PEXPIRE", self.head, _HEAD_MS, retry=True)
 
     async def _ask(self, *commands: tuple[str | int, ...]) -> list[Any]:
         """Run commands of which none may fail."""
@@ -175,6 +172,8 @@ class Feed:
         elif item.previous is not None:
             self._places[item.previous] = number
             self.last, self._after_last = item.place, number + 1
+        else:
+            self._lively = item.place
         self._kept.append(item)
         self._bytes += _size(item)
         while len(self._kept) > KEPT_MESSAGES or (self._bytes > KEPT_BYTES and len(self._kept) > 1):
@@ -250,6 +249,15 @@ def _read_head(value: bytes | None) -> tuple[str, str]:
         return ORIGIN, ORIGIN
     last, _, lively = value.decode().partition(" ")
     return last, lively
+
+
+def _in_order(items: list[RealtimeItem], passing: list[RealtimeMessage]) -> Iterator[RealtimeItem]:
+    """Merge both kinds, up to where one of them has more than was read."""
+    ends = [_order(found[-1]) for found in (items, passing) if len(found) >= _PAGE]
+    for item in heapq.merge(items, passing, key=_order):
+        if ends and _order(item) > min(ends):
+            return
+        yield item
 
 
 def _order(item: RealtimeItem) -> tuple[int, int]:
