@@ -58,6 +58,7 @@ async def test_filters(db: Database) -> None:
     assert await found(db, since=NOON + timedelta(minutes=2), until=NOON + timedelta(minutes=4)) == ["d3", "d2"]
     assert await found(db, status="failed", channel="text") == ["d3"]
     assert await found(db, channel="fax") == []
+    assert await found(db, target="+1\x00") == []
     deliveries = Deliveries(db)
     assert await deliveries.count() == {"pending": 1, "sent": 1, "failed": 2, "skipped": 0}
     assert await deliveries.count(event="order.paid") == {"pending": 0, "sent": 0, "failed": 1, "skipped": 0}
@@ -90,6 +91,7 @@ async def test_one(db: Database) -> None:
     assert (one.event_id, one.message) == ("order-placed:7", {"words": "Grüße\u2028\u0000"})
     assert one.created_at.tzinfo is not None
     assert await Deliveries(db).get("d1") is None
+    assert await Deliveries(db).get("\x00") is None
 
 
 async def test_a_damaged_one(db: Database) -> None:

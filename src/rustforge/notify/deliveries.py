@@ -12,6 +12,7 @@ from rustforge import codec
 from rustforge.clock import SYSTEM_CLOCK, milliseconds
 from rustforge.db.tables import deliveries as table
 from rustforge.errors import InvalidArgumentError
+from rustforge.jobs.rows import plain
 
 if TYPE_CHECKING:
     from rustforge.db import Database
@@ -157,7 +158,7 @@ class Deliveries:
     async def get(self, delivery_id: str) -> Delivery | None:
         """Look at one delivery; `None` where there is none with this id."""
         async with self._db.reading() as session:
-            row = (await session.execute(select(table).where(table.c.id == delivery_id))).one_or_none()
+            row = (await session.execute(select(table).where(table.c.id == plain(delivery_id)))).one_or_none()
         return None if row is None else delivery_of(row)
 
     async def prune(self, older_than: Duration, *, status: DeliveryStatus | None = None) -> int:
@@ -225,7 +226,7 @@ def _read_cursor(text: str) -> ColumnElement[Any]:
     if not separator:
         msg = f"before must be the next of a page, not {text!r}"
         raise InvalidArgumentError(msg)
-    return tuple_(literal(when, table.c.created_at.type), literal(delivery_id, Text))
+    return tuple_(literal(when, table.c.created_at.type), literal(plain(delivery_id), Text))
 
 
 def _conditions(  # noqa: PLR0917 - the filters of `list`, in its order
@@ -242,7 +243,9 @@ def _conditions(  # noqa: PLR0917 - the filters of `list`, in its order
         msg = f"status must be {', '.join(map(repr, _STATUSES))} or None, not {status!r}"
         raise InvalidArgumentError(msg)
     wanted = {"status": status, "channel": channel, "event": event, "event_id": event_id, "target": target}
-    found: list[ColumnElement[bool]] = [table.c[name] == value for name, value in wanted.items() if value is not None]
+    found: list[ColumnElement[bool]] = [
+        table.c[name] == plain(value) for name, value in wanted.items() if value is not None
+    ]
     if since is not None:
         found.append(table.c.created_at >= since)
     if until is not None:
