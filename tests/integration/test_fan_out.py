@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from sqlalchemy import event, func, select, update
 from sqlalchemy import text as sql
 from sqlalchemy.exc import SQLAlchemyError
 
+from rustforge.db import Database
 from rustforge.db.tables import deliveries as table
 from rustforge.db.tables import outbox_jobs
 from rustforge.errors import DeliveryRefusedError, InvalidArgumentError, InvalidTypeError, MailError
@@ -27,7 +29,6 @@ from tests.support.wait import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rustforge.db import Database
     from rustforge.jobs import JobContext
     from tests.support.outbox import Context
 
@@ -366,6 +367,17 @@ async def test_a_snooze_is_no_attempt(desk: Desk) -> None:
     with pytest.raises(Snooze):
         await DeliverText(delivery_id=one).handle(desk.context(one))
     assert await desk.show(one) == before
+
+
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/shop.db", "postgresql://127.0.0.1:1/shop"])
+async def test_a_database_that_is_away(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """While nothing can be read, nothing is sent and no attempt is used up: the job is asked again later."""
+    async with contextlib.AsyncExitStack() as stack:
+        db = Database(url)
+        stack.push_async_callback(db.dispose)
+        with pytest.raises(Snooze):
+            await DeliverText(delivery_id="1").handle(job_context(db=db))
+    assert "the delivery waits for the database" in caplog.text
 
 
 async def test_a_delivery_that_is_not_there_any_more(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Self
 
 try:
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+    from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 except ModuleNotFoundError as _error:
     _msg = "sqlalchemy is not installed; it comes with: pip install 'rustforge[sql]'"
     raise ModuleNotFoundError(_msg, name="sqlalchemy") from _error
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DeliveryJob", "SkipDelivery"]
 
+_AWAY = (InterfaceError, OperationalError, PoolTimeoutError, OSError)
+_UNTIL_BACK = 15.0
 _LONGEST_ERROR = 4000
 _MOST = 2**31 - 1
 
@@ -88,9 +91,19 @@ class DeliveryJob(Job):
         raise NotImplementedError
 
     async def handle(self, ctx: JobContext) -> None:
-        """Read the delivery, send it unless that was done, and note what became of it."""
+        """Read the delivery, send it unless that was done, and note what became of it.
+
+        While the database is away, nothing is sent and no attempt is used up.
+
+        Args:
+            ctx: The services, and what is known of this run.
+        """
         ledger = Ledger.of(ctx.db)
-        delivery = await ledger.read(self.delivery_id)
+        try:
+            delivery = await ledger.read(self.delivery_id)
+        except _AWAY as error:  # nothing was attempted, so no attempt is used up
+            ctx.logger.warning("the delivery waits for the database: %s: %s", type(error).__name__, error)
+            raise Snooze(_UNTIL_BACK) from error
         if delivery is None:
             ctx.logger.warning("nothing is sent, as the delivery %s is not there any more", self.delivery_id)
             return
