@@ -207,3 +207,7 @@ def test_zensical_builds_the_same_site(site: Path, tmp_path: Path) -> None:
         document = Document((other / page).read_text())
         assert document.headings.count("h1") == 1, page
         assert not any("googleapis" in link or "unpkg" in link for link in document.links), page
+    links = [
+        (folder / "async" / "caching" / "index.html").read_text().count("autorefs-internal") for folder in (site, other)
+    ]
+    assert links[0] == links[1] > 100

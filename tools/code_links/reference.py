@@ -155,5 +155,13 @@ def _parameters(function: griffe.Function, *, types: bool) -> Iterator[str]:
                 yield "*"
             kind_of = f": {parameter.annotation}" if types and parameter.annotation else ""
             equals = " = " if kind_of else "="
-            default = "" if parameter.default is None else f"{equals}{parameter.default}"
+            default = "" if parameter.default is None else f"{equals}{_plain(parameter.default, function.module)}"
             yield f"{parameter.name}{kind_of}{default}"
+
+
+def _plain(default: object, module: griffe.Module) -> str:
+    """Write a default; a private constant by its value, as its name says nothing to readers."""
+    text = str(default)
+    constant = module.members.get(text) if text.startswith("_") else None
+    value = getattr(constant, "value", None)
+    return text if value is None else str(value)
