@@ -24,8 +24,8 @@ _PATIENCE = 5.0
 class Batcher(Generic[A, R]):
     """Collects what many tasks ask for, and asks for all of it in one go.
 
-    One alone is served at once. What comes while a batch is under way, or some milliseconds after one began, goes with
-    the next one: many together cost hardly more than one.
+    One alone is served at once. What comes while a batch is under way goes with the next one, which waits some
+    milliseconds for more: many together cost hardly more than one.
     """
 
     def __init__(
