@@ -498,3 +498,21 @@ async def test_jobs_of_fifty_tasks(db: Database, fake: FakeQueue) -> None:
     results = await asyncio.gather(*[work(number) for number in range(50)], return_exceptions=True)
     assert [result for result in results if result and not isinstance(result, ZeroDivisionError)] == []
     assert sorted(int(job.body) for job in fake.pushed(Announce)) == [n for n in range(50) if n % 10]
+
+
+async def test_jobs_of_inner_transactions_of_many_tasks(db: Database, fake: FakeQueue) -> None:
+    """A flush that has to wait for another task's transaction keeps nobody waiting who is within it."""
+
+    async def work(number: int) -> None:
+        async with db.transaction() as outer:
+            await outer.execute(select(Note))
+            async with db.transaction() as inner:
+                await Announce(body=str(number)).dispatch(JobBuffer(inner))
+            await asyncio.sleep(0)
+
+    async def push(number: int) -> None:
+        async with db.transaction() as session:
+            await Announce(body=str(number)).dispatch(JobBuffer(session))
+
+    await asyncio.gather(*[work(n) if n % 2 else push(n) for n in range(20)])
+    assert sorted(int(job.body) for job in fake.pushed(Announce)) == list(range(20))
