@@ -28,16 +28,6 @@ async def databases(url: str) -> list[str]:
         return sorted(await session.scalars(text("SELECT datname FROM pg_database WHERE NOT datistemplate")))
 
 
-def test_the_url_of_a_file(tmp_path: Path) -> None:
-    """A database of SQLite that is named is made under its name with the process's, and removed."""
-    (tmp_path / "shop.db").write_text("not to be touched")
-    lines = f'rustforge_database_url = "sqlite:///{tmp_path}/shop.db"'
-    run = run_pytest(tmp_path, "interfering", "-k", "3 or fakes", lines=lines)
-    assert run.counts == {"passed": 2, "deselected": 7}, run
-    assert (tmp_path / "shop.db").read_text() == "not to be touched"
-    assert [path.name for path in tmp_path.glob("*.db*")] == ["shop.db"]
-
-
 @pytest.mark.parametrize(
     ("mode", "lines", "mark"),
     [
@@ -77,12 +67,16 @@ def test_a_run_that_uses_nothing_loads_nothing(tmp_path: Path) -> None:
 
 
 def test_tests_that_would_interfere_on_sqlite(tmp_path: Path) -> None:
-    """Side by side, each test finds nothing of another one, and no file is left where the run was started."""
-    run = run_pytest(tmp_path, "interfering", "-n", "4")
+    """Side by side, each test finds nothing of another one; the named file is not touched, and no other one is left."""
+    (tmp_path / "shop.db").write_text("not to be touched")
+    lines = f'rustforge_database_url = "sqlite:///{tmp_path}/shop.db"'
+    run = run_pytest(tmp_path, "interfering", "-n", "4", lines=lines)
     assert run.counts == {"passed": 9}, run
+    assert (tmp_path / "shop.db").read_text() == "not to be touched"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "conftest.py",
         "pytest.toml",
+        "shop.db",
         "test_interfering.py",
     ]
 

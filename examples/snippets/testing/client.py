@@ -1,7 +1,6 @@
 """A client in the test's own event loop."""
 
 import os
-import subprocess
 import sys
 from typing import Annotated
 
@@ -67,16 +66,12 @@ async def test_an_error(
 
 
 if __name__ == "__main__":  # as `pytest` does, with nothing but the two plugins
-    plugins = ["-prustforge", "-ppytest_asyncio.plugin", "-pno:terminal"]
+    from pytest_asyncio import plugin as asyncio_plugin
+
+    from rustforge.testing import plugin
+
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     modes = ["-oasyncio_mode=auto", "-oasyncio_default_fixture_loop_scope=function"]
-    options = [*plugins, *modes, f"-c{os.devnull}", "--rootdir=.", "-s"]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        *options,
-        "-pno:cacheprovider",
-        __file__,
-    ]
-    env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    sys.exit(subprocess.run(command, env=env, check=False).returncode)
+    options = [*modes, f"-c{os.devnull}", "--rootdir=.", "-s", "-pno:terminal"]
+    command = [*options, "-pno:cacheprovider", "--import-mode=importlib", __file__]
+    sys.exit(pytest.main(command, plugins=[plugin, asyncio_plugin]))
