@@ -157,6 +157,7 @@ def realtime_router(
 
     @router.websocket("")
     async def converse(websocket: WebSocket, realtime: Annotated[RealtimePublisher, Depends(give)]) -> None:
+        """Talk with a client that listens to any number of rooms over one connection."""
         if not _is_invited(websocket, origins):
             await websocket.close(1008)
             return
