@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlalchemy import Column, Integer, MetaData, Table, insert, inspect
 
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.errors import InvalidArgumentError
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 
     from rustforge.boot import BootContext
     from rustforge.testing.context import ClockOfTest
+    from rustforge.testing.databases import DatabaseOfRun
+
+
+_TABLES = MetaData()
+Table("things", _TABLES, Column("id", Integer, primary_key=True))
+_SEEN: set[str] = set()
 
 
 class SendReceipt(Job):
@@ -147,6 +154,34 @@ async def seeded(rustforge_ctx: BootContext) -> AsyncIterator[str]:
 async def test_fixtures_of_the_project(rustforge_ctx: BootContext, seeded: str) -> None:
     """They work in the test's loop before and after it."""
     assert await rustforge_ctx.cache.increment(seeded) == 2
+
+
+class TestTables:
+    """A project with a table."""
+
+    @pytest.fixture
+    def rustforge_metadata(self) -> list[MetaData]:
+        """Name it."""
+        return [_TABLES]
+
+    @pytest.mark.parametrize("time", [1, 2])
+    async def test_they_are_there(
+        self, rustforge_ctx: BootContext, rustforge_database: DatabaseOfRun, time: int
+    ) -> None:
+        """The table is there and empty each time; it was made once."""
+        async with rustforge_ctx.db.transaction() as session:
+            await session.execute(insert(_TABLES.tables["things"]).values(id=1))
+        _SEEN.add(rustforge_database.url)
+        assert len(_SEEN) == 1
+
+
+async def test_other_projects_have_other_databases(
+    rustforge_ctx: BootContext, rustforge_database: DatabaseOfRun
+) -> None:
+    """What one project has named is not in the database of another one."""
+    assert rustforge_database.url not in _SEEN
+    async with rustforge_ctx.db.engine.connect() as connection:
+        assert "things" not in await connection.run_sync(lambda sync: inspect(sync).get_table_names())
 
 
 # -- time -------------------------------------------------------------------------------------------------------------

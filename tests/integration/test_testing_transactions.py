@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from rustforge.db import Database
 from rustforge.jobs import Job, JobBuffer, JobContext, Queue
 from rustforge.testing import FakeQueue, TransactionError
-from rustforge.testing.databases import DatabaseOfRun, make_tables_of
+from rustforge.testing.databases import DatabaseOfRun, TablesOf
 from rustforge.testing.transactions import DatabaseOfTest, OneTransaction
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """Make a database of each kind for all of these tests: each has to leave it as it was."""
     near = "" if request.param == "sqlite" else request.getfixturevalue("postgres_server").create_database()
     database = DatabaseOfRun(near, "tests", tmp_path_factory.mktemp("place"))
-    database.make(make_tables_of([Base.metadata]))
+    database.make(TablesOf((Base.metadata,)))
     yield database
     database.remove()
 

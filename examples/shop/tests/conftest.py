@@ -45,7 +45,7 @@ def rustforge_settings(settings: ShopSettings) -> ShopSettings:
 
 
 # --8<-- [start:tables]
-@pytest.fixture(scope="session")
+@pytest.fixture
 def rustforge_make_tables() -> Callable[[Database], Awaitable[None]]:
     """Make the tables as in production, once for all tests: by the migrations."""
     return upgrade

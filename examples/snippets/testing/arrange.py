@@ -24,7 +24,7 @@ class Article(Base):
     slug: Mapped[str] = mapped_column(unique=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def rustforge_metadata() -> MetaData:
     return Base.metadata
 

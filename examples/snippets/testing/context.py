@@ -29,7 +29,7 @@ async def create_article(ctx: BootContext, slug: str) -> None:
 
 
 # --8<-- [start:metadata]
-@pytest.fixture(scope="session")
+@pytest.fixture
 def rustforge_metadata() -> MetaData:
     return Base.metadata
 

@@ -1,30 +1,33 @@
-"""The database of a test run: one for each process, made at its beginning and removed at its end."""
+"""The databases of a test run: one for each process, made when it is first needed and removed at the end."""
 
 from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.util import LRUCache
 
 from rustforge.db import Database
 from rustforge.errors import DatabaseError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from sqlalchemy import MetaData
 
     TableMaker = Callable[[Database], Awaitable[object]]
 
-__all__ = ["DatabaseOfRun", "make_tables_of"]
+__all__ = ["DatabaseOfRun", "DatabasesOfRun", "TablesOf"]
 
 T = TypeVar("T")
 
 _LONGEST_NAME = 63
+_STATEMENTS = 500
 
 
 class DatabaseOfRun:
@@ -33,6 +36,7 @@ class DatabaseOfRun:
     Attributes:
         url: Its URL.
         home: The database, without connections between tests.
+        compiled: Statements that were compiled for it.
     """
 
     def __init__(self, near: str, process: str, folder: Path) -> None:
@@ -55,6 +59,7 @@ class DatabaseOfRun:
             self._name = f"{name[: _LONGEST_NAME - len(process) - 1]}_{process}"
         self.url: str = _text(self._near.set(database=self._name))
         self.home: Database = Database(self.url)
+        self.compiled: LRUCache[Any, Any] = LRUCache(_STATEMENTS)
 
     def make(self, make_tables: TableMaker) -> None:
         """Make it anew, with its tables."""
@@ -90,17 +95,43 @@ class DatabaseOfRun:
                 raise DatabaseError(msg) from None
 
 
-def make_tables_of(metadata: Iterable[MetaData]) -> TableMaker:
-    """Return what makes the tables of an application, and Rustforge's."""
+class DatabasesOfRun:
+    """The databases of a run: one for each way to make tables, as projects may be tested in one run."""
 
-    async def make(db: Database) -> None:
+    def __init__(self, near: str, process: str, folder: Path) -> None:
+        """Take what each of them takes."""
+        self._near = near
+        self._process = process
+        self._folder = folder
+        self._made: dict[TableMaker, DatabaseOfRun] = {}
+
+    def of(self, make_tables: TableMaker) -> DatabaseOfRun:
+        """Return the database of this function, which is called when it comes for the first time."""
+        if make_tables not in self._made:
+            process = f"{self._process}_{len(self._made) + 1}" if self._made else self._process
+            database = DatabaseOfRun(self._near, process, self._folder)
+            database.make(make_tables)
+            self._made[make_tables] = database
+        return self._made[make_tables]
+
+    def remove(self) -> None:
+        """Remove them."""
+        for database in self._made.values():
+            database.remove()
+
+
+@dataclass(frozen=True)
+class TablesOf:
+    """Makes the tables of metadata, and Rustforge's."""
+
+    metadata: tuple[MetaData, ...]
+
+    async def __call__(self, db: Database) -> None:
         """Make them."""
         async with db.engine.begin() as connection:
-            for one in metadata:
+            for one in self.metadata:
                 await connection.run_sync(one.create_all)
         await db.upgrade()
-
-    return make
 
 
 def _text(url: URL) -> str:

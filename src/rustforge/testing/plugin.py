@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 
     from httpx2 import AsyncClient
     from sqlalchemy import MetaData
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rustforge.notify.mail import FakeMailer
     from rustforge.settings import Settings
     from rustforge.testing.context import ClockOfTest
-    from rustforge.testing.databases import DatabaseOfRun, TableMaker
+    from rustforge.testing.databases import DatabaseOfRun, DatabasesOfRun, TableMaker
     from rustforge.testing.network import OutboundHttp
     from rustforge.testing.storage import FakeStorage
     from rustforge.testing.time import TimeTraveler
@@ -70,7 +70,7 @@ def pytest_fixture_setup(
     function: Any = fixturedef.func
     if getattr(function, "__module__", "") == __name__ and inspect.isasyncgenfunction(function):
         loop = {"_force_asyncio_fixture": "anyio_backend" not in request.fixturenames}  # as pytest_asyncio.fixture does
-        vars(function).update(loop, _loop_scope=getattr(request.node, "_loop_scope", None))
+        function.__dict__.update(loop, _loop_scope=getattr(request.node, "_loop_scope", None))
     return (yield)
 
 
@@ -97,18 +97,22 @@ def rustforge_settings() -> Settings:
     return Settings.model_construct()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def rustforge_metadata() -> MetaData | Sequence[MetaData]:
     """Give the metadata of the application's tables, one or several: override it."""
     return ()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def rustforge_make_tables(rustforge_metadata: MetaData | Sequence[MetaData]) -> TableMaker:
-    """Give an async function that makes all tables in a database that it gets: override it to run migrations."""
-    from rustforge.testing.databases import make_tables_of  # noqa: PLC0415 - see above
+    """Give an async function that makes all tables in a `Database` that it gets: override it to run migrations.
 
-    return make_tables_of(_several(rustforge_metadata))
+    It is called once in each process of the run, where it is the same function each time.
+    """
+    from rustforge.testing.databases import TablesOf  # noqa: PLC0415 - see above
+
+    several = isinstance(rustforge_metadata, (list, tuple))
+    return TablesOf(tuple(rustforge_metadata) if several else (rustforge_metadata,))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -134,17 +138,22 @@ def rustforge_redis_url(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session")
-def rustforge_database(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory, rustforge_make_tables: TableMaker
-) -> Generator[DatabaseOfRun]:
-    """Make the database of this process, with its tables, and remove it at the end of the run."""
-    from rustforge.testing.databases import DatabaseOfRun  # noqa: PLC0415 - see above
+def _rustforge_databases(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[DatabasesOfRun]:
+    from rustforge.testing.databases import DatabasesOfRun  # noqa: PLC0415 - see above
 
     process: str = getattr(pytestconfig, "workerinput", {}).get("workerid", "main")
-    database = DatabaseOfRun(_chosen(pytestconfig, "database"), process, tmp_path_factory.mktemp("rustforge"))
-    database.make(rustforge_make_tables)
-    yield database
-    database.remove()
+    folder = tmp_path_factory.mktemp("rustforge")
+    databases = DatabasesOfRun(_chosen(pytestconfig, "database"), process, folder)
+    yield databases
+    databases.remove()
+
+
+@pytest.fixture
+def rustforge_database(_rustforge_databases: DatabasesOfRun, rustforge_make_tables: TableMaker) -> DatabaseOfRun:
+    """Give the database of this process, with its tables; it is removed at the end of the run."""
+    return _rustforge_databases.of(rustforge_make_tables)
 
 
 @pytest.fixture
@@ -193,7 +202,7 @@ async def rustforge_ctx(  # noqa: PLR0917 - pytest passes them by name
     from rustforge.testing.transactions import DatabaseOfTest, OneTransaction  # noqa: PLC0415
 
     del rustforge_http
-    whole = OneTransaction(rustforge_database.home)
+    whole = OneTransaction(rustforge_database.home, rustforge_database.compiled)
     try:
         async with open_context(
             settings=rustforge_settings.model_copy(update={"database_url": rustforge_database.url}),
@@ -256,8 +265,5 @@ def _chosen(config: pytest.Config, name: str) -> str:
 
     given: str | None = config.getoption(f"rustforge_{name}_url")
     written: str = config.getini(f"rustforge_{name}_url")
-    return given or written or str(getattr(SettingsOfTests(), f"test_{name}_url"))
-
-
-def _several(metadata: MetaData | Sequence[MetaData]) -> Iterable[MetaData]:
-    return metadata if isinstance(metadata, (list, tuple)) else [metadata]  # type: ignore[list-item]
+    outside = SettingsOfTests()
+    return given or written or (outside.test_database_url if name == "database" else outside.test_redis_url)

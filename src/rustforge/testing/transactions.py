@@ -20,14 +20,13 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
-from sqlalchemy.util import LRUCache
 from sqlalchemy.util.concurrency import await_, greenlet_spawn, in_greenlet
 
 from rustforge.boot import LazyDatabase
 from rustforge.jobs.outbox import OutboxFlusher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Iterable, MutableMapping
 
     from sqlalchemy import Connection
 
@@ -83,7 +82,7 @@ class _Transaction:
     """
 
     name: str
-    task: asyncio.Task[Any] | None
+    task: asyncio.Task[Any]
     parent: _Transaction | None
     ended: bool = False
     given_up: bool = False
@@ -92,9 +91,9 @@ class _Transaction:
     holds: bool = False
     pushed: bool = False
 
-    def belongs_to(self, task: asyncio.Task[Any] | None) -> bool:
+    def belongs_to(self, task: asyncio.Task[Any]) -> bool:
         """Tell whether this task has begun it, or one that is done, such as that of a fixture."""
-        return self.task is task or self.task is None or self.task.done()
+        return self.task is task or self.task.done()
 
 
 _innermost: ContextVar[_Transaction | None] = ContextVar("rustforge_transaction", default=None)
@@ -166,13 +165,14 @@ class OneTransaction:
 
     Attributes:
         home: The database.
+        compiled: Statements that were compiled, by this test or those before it.
         patience: Seconds after which waiting for another transaction is an error.
         db: The database as the application sees it.
     """
 
     home: Database
+    compiled: MutableMapping[Any, Any] = field(default_factory=dict[Any, Any])
     patience: float = PATIENCE
-    compiled: LRUCache[Any, Any] = field(default_factory=lambda: LRUCache(500))
     db: Database = field(init=False)
 
     def __post_init__(self) -> None:
@@ -249,7 +249,7 @@ class OneTransaction:
     async def begin(self) -> _Transaction:
         """Begin a transaction, when it is its turn."""
         await self.open()
-        task = asyncio.current_task()
+        task = _this_task()
         while True:
             async with self._order:
                 await self._undo_given_up()
@@ -259,7 +259,7 @@ class OneTransaction:
                     return await self._begin(task, parent)
             await self._wait(top)
 
-    async def _begin(self, task: asyncio.Task[Any] | None, parent: _Transaction | None) -> _Transaction:
+    async def _begin(self, task: asyncio.Task[Any], parent: _Transaction | None) -> _Transaction:
         begun = _Transaction(f"rustforge_{next(self._names)}", task, parent)
         self._stack.append(begun)
         _innermost.set(begun)
@@ -313,7 +313,7 @@ class OneTransaction:
             await self._settle()
         if transaction.mixed:
             raise TransactionError(_LOST_OUTER)
-        if transaction.holds and transaction.task is asyncio.current_task():
+        if transaction.holds and transaction.task is _this_task():
             raise TransactionError(_LOST_INNER)
 
     def give_up(self, transaction: _Transaction) -> None:
@@ -338,7 +338,7 @@ class OneTransaction:
     @asynccontextmanager
     async def _turn(self, transaction: _Transaction) -> AsyncGenerator[list[_Transaction]]:
         """Wait until no other task works within a transaction; give those of the same task that lie within it."""
-        task = asyncio.current_task()
+        task = _this_task()
         while True:
             async with self._order:
                 await self._undo_given_up()
@@ -385,7 +385,7 @@ class OneTransaction:
         self._wake()
 
     async def _undo_given_up(self) -> None:
-        while self._stack and self._stack[-1].given_up:
+        while self._stack and self._stack[-1].given_up and not self._closed:
             await self._undo(self._stack[-1])
             await self._settle()
 
@@ -433,15 +433,18 @@ def _over() -> TransactionError:
 
 def _says_who(other: _Transaction, seconds: float) -> str:
     """Say for whom a transaction has waited in vain."""
-    name, where = "another task", ""
-    if other.task is not None:
-        name = f"task {other.task.get_name()!r}"
-        frames = other.task.get_stack(limit=1)
-        where = f", which is at {frames[-1].f_code.co_filename}:{frames[-1].f_lineno}" if frames else ""
+    frames = other.task.get_stack(limit=1)
+    where = f", which is at {frames[-1].f_code.co_filename}:{frames[-1].f_lineno}" if frames else ""
     return (
-        f"a transaction has waited {seconds:g} s for that of {name}{where}. In a test, all transactions share one "
-        "connection and take turns; end that one before you wait for what needs another"
+        f"a transaction has waited {seconds:g} s for that of task {other.task.get_name()!r}{where}. In a test, all "
+        "transactions share one connection and take turns; end that one before you wait for what needs another"
     )
+
+
+def _this_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 - coroutines have one
+    return task
 
 
 class FlusherInTurn(OutboxFlusher):

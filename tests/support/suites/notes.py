@@ -79,7 +79,7 @@ def make_app(ctx: BootContext) -> FastAPI:
     return app
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def rustforge_metadata() -> MetaData:
     """Name the tables."""
     return Base.metadata
