@@ -6,8 +6,9 @@ import asyncio
 import re
 import socket
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import httpcore
 import httpcore2
 import httpx2
 import pytest
@@ -81,11 +82,17 @@ def test_a_client_without_asyncio(http: OutboundHttp) -> None:
             client.get("https://other.example.com/")
 
 
-async def test_the_core_itself(http: OutboundHttp) -> None:
-    """A pool of httpcore2 is what stands under httpx2, and under others."""
+@pytest.mark.parametrize("core", [httpcore2, httpcore], ids=["httpx2", "httpx"])
+async def test_the_core_itself(http: OutboundHttp, core: Any) -> None:
+    """The pools that stand under httpx2 and httpx, and under others, with asyncio and without."""
     http.respond("*", "http://a.example.com:8080/*", status=418)
-    async with httpcore2.AsyncConnectionPool() as pool:
+    async with core.AsyncConnectionPool() as pool:
         assert (await pool.request("GET", "http://a.example.com:8080/x")).status == 418
+        with pytest.raises(StrayRequestError):
+            await pool.request("GET", "http://b.example.com/")
+    with core.ConnectionPool() as pool:
+        assert pool.request("PUT", "http://a.example.com:8080/x", content=b"x").status == 418
+    assert http.requests[-1].body == b"x"
 
 
 @pytest.mark.parametrize(
