@@ -23,7 +23,7 @@ from tests.support.postgres import PostgresServer
 if TYPE_CHECKING:
     from pathlib import Path
 
-TABLES = {"attachments", "failed_jobs", "outbox_jobs"}
+TABLES = {"attachments", "deliveries", "failed_jobs", "outbox_jobs", "webhook_endpoints"}
 
 
 async def tables(db: Database) -> set[str]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from rustforge.settings import Settings, without_credentials
+from rustforge.settings import Settings, SettingsOfTests, without_credentials
 
 SECRET = "s3cr3t"
 
@@ -35,6 +35,9 @@ def test_defaults() -> None:
         "secret_key": SecretStr(""),
         "cdn_base_url": "",
         "mail_url": "log:",
+        "mail_from": "",
+        "webhook_allow_private": False,
+        "alert_urls": SecretStr(""),
         "debug": False,
     }
 
@@ -126,3 +129,12 @@ def test_without_credentials(url: str, shown: str) -> None:
 def test_no_password_comes_through(rubbish: str, rest: str) -> None:
     """Whatever a password looks like, and however badly it is written, no part of it is shown."""
     assert "QQQ" not in without_credentials(f"redis://user:QQQ{rubbish}QQQ{rest}")
+
+
+def test_the_settings_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of tests without a server needs none; the variables name others, and an empty one counts as not set."""
+    assert SettingsOfTests().model_dump() == {"test_database_url": "", "test_redis_url": ""}
+    monkeypatch.setenv("TEST_DATABASE_URL", "postgresql://db/shop")
+    monkeypatch.setenv("TEST_REDIS_URL", "")
+    assert SettingsOfTests().test_database_url == "postgresql://db/shop"
+    assert SettingsOfTests().test_redis_url == ""
