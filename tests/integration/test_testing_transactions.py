@@ -13,9 +13,11 @@ from sqlalchemy.exc import IntegrityError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from rustforge.attachments import AttachmentInput, AttachmentRules, Attachments, PurgeObject, hooks, single_slot
 from rustforge.db import Database
 from rustforge.jobs import Job, JobBuffer, JobContext, Queue
-from rustforge.testing import FakeQueue, TransactionError
+from rustforge.storage import new_key
+from rustforge.testing import FakeQueue, FakeStorage, TransactionError
 from rustforge.testing.databases import DatabaseOfRun, TablesOf
 from rustforge.testing.transactions import DatabaseOfTest, OneTransaction
 
@@ -34,6 +36,7 @@ class Note(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     body: Mapped[str] = mapped_column(unique=True)
+    cover = single_slot(AttachmentRules(allowed=["image/*"]))
 
 
 class Announce(Job):
@@ -516,3 +519,40 @@ async def test_jobs_of_inner_transactions_of_many_tasks(db: Database, fake: Fake
 
     await asyncio.gather(*[work(n) if n % 2 else push(n) for n in range(20)])
     assert sorted(int(job.body) for job in fake.pushed(Announce)) == list(range(20))
+
+
+async def test_files_go_with_the_commit(db: Database, fake: FakeQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Objects are removed after the commit that takes their row, and after a rollback if they were new; else not."""
+    monkeypatch.setattr(hooks, "GRACE", 0)
+    storage = FakeStorage()
+
+    async def attach(body: str) -> str:
+        file = AttachmentInput(new_key("notes", "cover", "png"), "image/png", 1)
+        await storage.put(file.path, b"x")
+        async with db.transaction() as session:
+            note = Note(body=body)
+            session.add(note)
+            await session.flush()
+            await Attachments(session, storage).set(note, Note.cover, file)
+            if body == "lost":
+                raise ZeroDivisionError
+        return file.path
+
+    async def delete_note(*, fails: bool) -> None:
+        async with db.transaction() as session:
+            await session.delete((await session.scalars(select(Note))).one())
+            await session.flush()
+            if fails:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await attach("lost")
+    await asyncio.gather(*hooks._tasks)
+    await storage.assert_count(0)
+    path = await attach("kept")
+    with pytest.raises(ZeroDivisionError):
+        await delete_note(fails=True)
+    fake.assert_not_pushed(PurgeObject)
+    await delete_note(fails=False)
+    fake.assert_pushed(PurgeObject, times=1, where=lambda job: job.path == path)
+    await storage.assert_exists(path)  # until the job runs
