@@ -93,3 +93,9 @@ def test_tests_that_would_interfere_on_servers(
     assert run.counts == {"passed": 9}, run
     assert asyncio.run(databases(url)) == before
     assert talk(redis_server.port, "DBSIZE").strip() == ":0"
+
+
+def test_a_project_without_a_database(tmp_path: Path) -> None:
+    """Who has not installed SQLAlchemy has a context all the same."""
+    run = run_pytest(tmp_path, "bare", common=False)
+    assert run.counts == {"passed": 1}, run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import MappingProxyType
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     from rustforge.clock import Clock
     from rustforge.redis import RedisClient
+    from rustforge.storage import Storage
 
-__all__ = ["ClockOfTest", "open_context"]
+__all__ = ["ClockOfTest", "StorageOfTest", "open_context"]
 
 _numbers = itertools.count(1)
 
@@ -59,6 +61,19 @@ class ClockOfTest(ManualClock):
             msg = "the clock of a test moves by itself unless the test asks for rustforge_time"
             raise InvalidArgumentError(msg)
         super().advance(seconds)
+
+
+class StorageOfTest(LazyStorage):
+    """A storage in memory with assertions, made when it is first asked for."""
+
+    def get(self) -> Storage:
+        """Make it at the first call; where its extra is not installed, that is the error."""
+        if self._made is None and not self._ended:
+            with contextlib.suppress(ModuleNotFoundError):
+                from rustforge.testing.storage import FakeStorage  # noqa: PLC0415 - an extra
+
+                self._made = FakeStorage(secret=self._secret or None, clock=self._clock)
+        return super().get()
 
 
 @asynccontextmanager

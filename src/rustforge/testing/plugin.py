@@ -6,6 +6,7 @@ It is loaded with pytest where Rustforge is installed, and loads nothing itself 
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import MetaData
 
     from rustforge.boot import BootContext
+    from rustforge.jobs import Queue
     from rustforge.jobs.fake import FakeQueue
     from rustforge.notify.mail import FakeMailer
     from rustforge.settings import Settings
@@ -184,7 +186,6 @@ async def rustforge_ctx(  # noqa: PLR0917 - pytest passes them by name
     request: pytest.FixtureRequest,
     rustforge_settings: Settings,
     rustforge_extensions: Mapping[str, object],
-    rustforge_database: DatabaseOfRun,
     rustforge_redis_url: str,
     rustforge_clock: ClockOfTest,
     rustforge_http: OutboundHttp,
@@ -197,25 +198,39 @@ async def rustforge_ctx(  # noqa: PLR0917 - pytest passes them by name
     """
     import secrets  # noqa: PLC0415 - see above
 
-    from rustforge.testing.context import open_context  # noqa: PLC0415
-    from rustforge.testing.storage import StorageOfTest  # noqa: PLC0415
-    from rustforge.testing.transactions import DatabaseOfTest, OneTransaction  # noqa: PLC0415
+    from rustforge.boot import LazyDatabase  # noqa: PLC0415
+    from rustforge.testing.context import StorageOfTest, open_context  # noqa: PLC0415
 
     del rustforge_http
-    whole = OneTransaction(rustforge_database.home, rustforge_database.compiled)
+    settings, whole = rustforge_settings, None
+    if _has_sql():
+        from rustforge.testing.transactions import OneTransaction  # noqa: PLC0415
+
+        database: DatabaseOfRun = request.getfixturevalue("rustforge_database")
+        settings = settings.model_copy(update={"database_url": database.url})
+        whole = OneTransaction(database.home, database.compiled)
+
+    def open_database(queue: Queue) -> LazyDatabase:
+        if whole is None:
+            return LazyDatabase(settings.database_url, queue, migrate=False)
+        from rustforge.testing.transactions import DatabaseOfTest  # noqa: PLC0415
+
+        return DatabaseOfTest(whole, queue)
+
     try:
         async with open_context(
-            settings=rustforge_settings.model_copy(update={"database_url": rustforge_database.url}),
+            settings=settings,
             extensions=rustforge_extensions,
             clock=rustforge_clock,
             redis_url="" if "rustforge_time" in request.fixturenames else rustforge_redis_url,
             prefix=f"test-{secrets.token_hex(6)}",
-            database=lambda queue: DatabaseOfTest(whole, queue),
-            storage=StorageOfTest(rustforge_settings.secret_key.get_secret_value(), rustforge_clock),
+            database=open_database,
+            storage=StorageOfTest("memory://", settings.secret_key.get_secret_value(), rustforge_clock),
         ) as ctx:
             yield ctx
     finally:
-        await whole.close()
+        if whole is not None:
+            await whole.close()
 
 
 @pytest.fixture
@@ -257,6 +272,15 @@ async def rustforge_client(rustforge_app: Any) -> AsyncGenerator[AsyncClient]:
 
     async with open_client(rustforge_app) as client:
         yield client
+
+
+def _has_sql() -> bool:
+    """Tell whether there can be a database: it comes with an extra."""
+    try:
+        import_module("sqlalchemy")
+    except ModuleNotFoundError:
+        return False
+    return True
 
 
 def _chosen(config: pytest.Config, name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rustforge.boot import LazyStorage
 from rustforge.clock import SYSTEM_CLOCK
 from rustforge.storage import Storage
 
@@ -76,19 +75,3 @@ class FakeStorage(Storage):
         more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
         msg = f"{what}; there {'are ' + ', '.join(keys[:_SHOWN]) + more if keys else 'is nothing'}"
         raise AssertionError(msg)
-
-
-class StorageOfTest(LazyStorage):
-    """The storage of a test's context, made when it is first asked for."""
-
-    def __init__(self, secret: str, clock: Clock) -> None:
-        """Remember what signs its URLs, and the clock."""
-        super().__init__("memory://", secret, clock)
-        self._chosen = (secret or None, clock)
-
-    def get(self) -> FakeStorage:
-        """Make it at the first call."""
-        if not isinstance(self._made, FakeStorage):
-            secret, clock = self._chosen
-            self._made = FakeStorage(secret=secret, clock=clock)
-        return self._made
