@@ -346,6 +346,36 @@ async def test_a_cancelled_transaction_leaves_nothing(db: Database) -> None:
         assert await bodies(db) == ["before"], steps
 
 
+async def test_a_commit_that_is_cancelled_while_it_waits(db: Database) -> None:
+    """A task whose commit has to wait for one within it, and that is cancelled meanwhile, leaves nothing."""
+    begun, release = asyncio.Event(), asyncio.Event()
+    children: list[asyncio.Task[None]] = []
+
+    async def inner() -> None:
+        async with db.transaction() as session:
+            await session.execute(select(Note))
+            begun.set()
+            await release.wait()
+
+    async def outer() -> None:
+        async with db.transaction() as session:
+            session.add(Note(body="lost"))
+            await session.flush()
+            children.append(asyncio.create_task(inner()))
+            await begun.wait()
+
+    task = asyncio.create_task(outer())
+    await begun.wait()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    release.set()
+    await children[0]
+    assert await bodies(db) == []
+
+
 async def test_a_cancelled_statement(db: Database) -> None:
     """A task that is cancelled while the database works gives its turn back."""
     slow = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300000) SELECT max(x) FROM c"

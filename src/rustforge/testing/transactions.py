@@ -26,7 +26,7 @@ from rustforge.boot import LazyDatabase
 from rustforge.jobs.outbox import OutboxFlusher
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable, MutableMapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, MutableMapping
 
     from sqlalchemy import Connection
 
@@ -122,14 +122,18 @@ class _View:
         return self._whole.connection.cursor(*args, **options)
 
     def commit(self) -> None:
-        if self.transaction is not None:
-            ended, self.transaction = self.transaction, None
-            await_(self._whole.commit(ended))
+        self._end(self._whole.commit)
 
     def rollback(self) -> None:
+        self._end(self._whole.rollback)
+
+    def _end(self, ending: Callable[[_Transaction], Awaitable[None]]) -> None:
         if self.transaction is not None:
-            ended, self.transaction = self.transaction, None
-            await_(self._whole.rollback(ended))
+            try:
+                await_(ending(self.transaction))
+            finally:
+                if self.transaction.ended:  # else it was cancelled, and is to be terminated
+                    self.transaction = None
 
     def close(self) -> None:
         self.rollback()
@@ -252,7 +256,7 @@ class OneTransaction:
         task = _this_task()
         while True:
             async with self._order:
-                await self._undo_given_up()
+                await self._tidy()
                 parent = self._innermost()
                 top = self._stack[-1] if self._stack else None
                 if top is None or top is parent or top.belongs_to(task):
@@ -324,7 +328,7 @@ class OneTransaction:
     async def clean(self) -> None:
         """Roll back what was given up."""
         async with self._order:
-            await self._undo_given_up()
+            await self._tidy()
 
     # -- turns ---------------------------------------------------------------------------------------------------
 
@@ -341,7 +345,7 @@ class OneTransaction:
         task = _this_task()
         while True:
             async with self._order:
-                await self._undo_given_up()
+                await self._tidy()
                 if self._closed or transaction not in self._stack:
                     raise _over()
                 within = self._stack[self._stack.index(transaction) + 1 :]
@@ -384,9 +388,11 @@ class OneTransaction:
         await self._run(f"ROLLBACK TO SAVEPOINT {transaction.name}", f"RELEASE SAVEPOINT {transaction.name}")
         self._wake()
 
-    async def _undo_given_up(self) -> None:
-        while self._stack and self._stack[-1].given_up and not self._closed:
-            await self._undo(self._stack[-1])
+    async def _tidy(self) -> None:
+        """Finish what was given up, or was cancelled before it was finished."""
+        while self._stack and self._stack[-1].ended and not self._closed:
+            if self._stack[-1].given_up:
+                await self._undo(self._stack[-1])
             await self._settle()
 
     async def _run(self, *statements: str) -> None:
