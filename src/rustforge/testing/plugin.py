@@ -211,6 +211,7 @@ async def rustforge_ctx(  # noqa: PLR0917 - pytest passes them by name
         whole = OneTransaction(database.home, database.compiled)
 
     def open_database(queue: Queue) -> LazyDatabase:
+        """Make the database of the context, within the test's transaction where there is one."""
         if whole is None:
             return LazyDatabase(settings.database_url, queue, migrate=False)
         from rustforge.testing.transactions import DatabaseOfTest  # noqa: PLC0415
