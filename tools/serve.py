@@ -44,7 +44,8 @@ def build(config_file: Path, site: Path, url: str) -> None:
     config.plugins.on_startup(command="build", dirty=False)
     try:
         build_site(config)
-        write_machine_readable(new, pictures=False)
+        if config_file.parent == ROOT:
+            write_machine_readable(new, pictures=False)
     finally:
         config.plugins.on_shutdown()
     shutil.rmtree(old, ignore_errors=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -372,12 +373,15 @@ async def test_a_snooze_is_no_attempt(desk: Desk) -> None:
 @pytest.mark.parametrize("url", ["sqlite:////nowhere/shop.db", "postgresql://127.0.0.1:1/shop"])
 async def test_a_database_that_is_away(url: str, caplog: pytest.LogCaptureFixture) -> None:
     """While nothing can be read, nothing is sent and no attempt is used up: the job is asked again later."""
+    before = set(threading.enumerate())
     async with contextlib.AsyncExitStack() as stack:
         db = Database(url)
         stack.push_async_callback(db.dispose)
         with pytest.raises(Snooze):
             await DeliverText(delivery_id="1").handle(job_context(db=db))
     assert "the delivery waits for the database" in caplog.text
+    # aiosqlite ends the thread of a connection that was not made in its own time
+    await wait_until(lambda: before.issuperset(threading.enumerate()))
 
 
 async def test_a_delivery_that_is_not_there_any_more(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:

@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+import hiredis
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -40,11 +42,14 @@ def talk(port: int, *args: str | int, timeout: float = 5.0) -> str:
     """Send one inline command over a socket of its own and return the raw reply."""
     with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
         connection.sendall(" ".join(map(str, args)).encode() + b"\r\n")
-        reply = connection.recv(65_536)
-        if reply.startswith(b"$"):
-            size = int(reply[1 : reply.index(b"\r\n")])
-            while size >= 0 and len(reply) < size + reply.index(b"\r\n") + 4:
-                reply += connection.recv(65_536)
+        reader = hiredis.Reader()
+        reply = b""
+        while True:
+            part = connection.recv(65_536)
+            reply += part
+            reader.feed(part)
+            if not part or reader.gets() is not False:
+                break
         return reply.decode()
 
 

@@ -234,7 +234,7 @@ def _read_options(words: tuple[bytes, ...], *, adding: bool) -> tuple[bool, _Tri
 def _read_bound(word: bytes, text: bytes, found: _Trimming) -> _Trimming:
     if word == b"MAXLEN":
         return found._replace(longest=_natural(text, "MAXLEN"))
-    return found._replace(oldest=read_id(text))
+    return found._replace(oldest=read_id(text, strict=True))
 
 
 def _natural(text: bytes, name: str) -> int:
