@@ -62,6 +62,7 @@ test: $(READY) ## Run everything that must pass
 	@failed=""; table=""; begin=$$(date +%s); \
 	for step in $(STEPS); do \
 		printf '\n=== %s\n' "$$step"; start=$$(date +%s); \
+		test $$step = site-tests && export RUSTFORGE_SITE="$(CURDIR)/site"; \
 		if $(MAKE) --no-print-directory $$step; then word=passed; else word=FAILED; failed="$$failed $$step"; fi; \
 		table="$$table$$(printf '  %-14s %s %4ss' $$step $$word $$(($$(date +%s) - start)))|"; \
 	done; \

@@ -30,7 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the site into a folder of its own; any warning of MkDocs fails every test that looks at it."""
+    """Build the site into a folder of its own; any warning of MkDocs fails every test that looks at it.
+
+    Where `make test` has just built one, strictly as well, it is that one.
+    """
+    built = os.environ.get("RUSTFORGE_SITE", "")
+    if built and (Path(built) / "changelog.xml").exists():  # which is written last
+        return Path(built)
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
