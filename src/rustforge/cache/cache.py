@@ -29,6 +29,7 @@ from rustforge.errors import (
 )
 from rustforge.keys import KeySpace
 from rustforge.redis import RedisClient, connect, escape_glob
+from rustforge.redis.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping, Sequence
@@ -126,14 +127,14 @@ class Cache:
             ```
         """
         return Connecting(
-            cls,
-            url,
-            {
-                "prefix": prefix,
-                "near": near,
-                "compress_above": compress_above,
-                "when_unavailable": when_unavailable,
-            },
+            lambda: cls(
+                connect(url),
+                prefix=prefix,
+                near=near,
+                compress_above=compress_above,
+                when_unavailable=when_unavailable,
+            ),
+            without_redis=when_unavailable == "compute",
         )
 
     @property
@@ -843,47 +844,22 @@ class Cache:
             raise CacheDecodeError(key, msg) from None
 
 
-class Connecting:
+class Connecting(Opening[Cache]):
     """What [`Cache.connect`][rustforge.cache.Cache.connect] returns: `await` it, or use it with `async with`."""
 
-    def __init__(self, kind: type[Cache], url: str, options: dict[str, Any]) -> None:
-        """Remember what to open."""
-        self._kind = kind
-        self._url = url
-        self._options = options
-        self._cache: Cache | None = None
-
-    def __await__(self) -> Generator[Any, None, Cache]:
-        """Connect; the caller closes the cache."""
-        return self._open().__await__()
-
-    async def __aenter__(self) -> Cache:
-        """Connect."""
-        self._cache = await self._open()
-        return self._cache
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the cache."""
-        if self._cache is not None:
-            await self._cache.aclose()
+    def __init__(self, make: Callable[[], Cache], *, without_redis: bool) -> None:
+        """Say what makes the cache, and whether it is given out also while Redis cannot be used."""
+        super().__init__(make)
+        self._without_redis = without_redis
 
     async def _open(self) -> Cache:
-        cache = self._make()
         try:
-            await cache.client.open()
+            return await super()._open()
         except RedisError as error:
-            await cache.aclose()
-            if self._options["when_unavailable"] != "compute":
+            if not self._without_redis:
                 raise
             _logger.error("Redis cannot be used; starting without cache: %s", error)  # noqa: TRY400
-            cache = self._make()  # its client connects with the first command for which Redis is there
-        except BaseException:
-            await cache.aclose()
-            raise
-        return cache
-
-    def _make(self) -> Cache:
-        cache = self._kind(connect(self._url), **self._options)
+        cache = self._make()  # its client connects with the first command for which Redis is there
         cache.owns_client = True
         return cache
 

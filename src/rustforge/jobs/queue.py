@@ -22,6 +22,7 @@ from rustforge.jobs.sender import Sender
 from rustforge.jobs.several import write_batch, write_chain
 from rustforge.keys import KeySpace
 from rustforge.redis import RedisClient, connect, escape_glob
+from rustforge.redis.opening import Opening
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -208,7 +209,9 @@ class Queue:
             shards: As for the class.
             max_payload_bytes: As for the class.
         """
-        return OpeningQueue(cls, url, {"prefix": prefix, "shards": shards, "max_payload_bytes": max_payload_bytes})
+        return OpeningQueue(
+            lambda: cls(connect(url), prefix=prefix, shards=shards, max_payload_bytes=max_payload_bytes)
+        )
 
     @property
     def prefix(self) -> str | None:
@@ -663,39 +666,8 @@ class Queue:
         await self.aclose()
 
 
-class OpeningQueue:
+class OpeningQueue(Opening[Queue]):
     """What [`Queue.connect`][rustforge.jobs.Queue.connect] returns: `await` it, or use it with `async with`."""
-
-    def __init__(self, kind: type[Queue], url: str, options: dict[str, Any]) -> None:
-        """Remember what to open."""
-        self._kind = kind
-        self._url = url
-        self._options = options
-        self._queue: Queue | None = None
-
-    def __await__(self) -> Generator[Any, None, Queue]:
-        """Connect; the caller closes the queue."""
-        return self._open().__await__()
-
-    async def __aenter__(self) -> Queue:
-        """Connect."""
-        self._queue = await self._open()
-        return self._queue
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the queue."""
-        if self._queue is not None:
-            await self._queue.aclose()
-
-    async def _open(self) -> Queue:
-        queue = self._kind(connect(self._url), **self._options)
-        queue.owns_client = True
-        try:
-            await queue.client.open()
-        except BaseException:
-            await queue.aclose()
-            raise
-        return queue
 
 
 def _score(dead: DeadJob) -> int:

@@ -18,9 +18,10 @@ from rustforge.notify.realtime.presence import Presence
 from rustforge.notify.realtime.scripts import PUBLISH
 from rustforge.notify.realtime.subscription import Subscription
 from rustforge.redis import connect
+from rustforge.redis.opening import Opening
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterable
+    from collections.abc import AsyncGenerator, Iterable
 
     from rustforge.notify.delivery import DeliveryJob
     from rustforge.notify.fanout import Target
@@ -103,7 +104,7 @@ class RealtimePublisher:
             url: As for [`Cache.connect`][rustforge.cache.Cache.connect].
             **options: As for the class.
         """
-        return OpeningPublisher(cls, url, options)
+        return OpeningPublisher(lambda: cls(connect(url), **options))
 
     # -- publishing ----------------------------------------------------------------------------------------------
 
@@ -384,36 +385,5 @@ class RealtimePublisher:
         await self.aclose()
 
 
-class OpeningPublisher:
+class OpeningPublisher(Opening[RealtimePublisher]):
     """What `RealtimePublisher.connect` returns: `await` it, or use it with `async with`."""
-
-    def __init__(self, kind: type[RealtimePublisher], url: str, options: dict[str, Any]) -> None:
-        """Remember what to open."""
-        self._kind = kind
-        self._url = url
-        self._options = options
-        self._publisher: RealtimePublisher | None = None
-
-    def __await__(self) -> Generator[Any, None, RealtimePublisher]:
-        """Connect; the caller closes the publisher."""
-        return self._open().__await__()
-
-    async def __aenter__(self) -> RealtimePublisher:
-        """Connect."""
-        self._publisher = await self._open()
-        return self._publisher
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close the publisher."""
-        if self._publisher is not None:
-            await self._publisher.aclose()
-
-    async def _open(self) -> RealtimePublisher:
-        publisher = self._kind(connect(self._url), **self._options)
-        publisher.owns_client = True
-        try:
-            await publisher.client.open()
-        except BaseException:
-            await publisher.aclose()
-            raise
-        return publisher
