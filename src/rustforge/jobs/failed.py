@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, Text, delete, func, literal, or_, select, 
 
 from rustforge import codec
 from rustforge.clock import SYSTEM_CLOCK, milliseconds
+from rustforge.db.pages import read_cursor, require_limit, write_cursor
 from rustforge.db.statements import upsert
 from rustforge.db.tables import failed_jobs as table
-from rustforge.errors import InvalidArgumentError, JobDecodeError, JobError
+from rustforge.errors import JobDecodeError, JobError
 from rustforge.jobs.envelope import Envelope
 from rustforge.jobs.rows import enqueue_once, envelope_from, failed_columns, forget_sent, options_from
 
@@ -28,12 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FailedJob", "FailedJobs", "FailedPage"]
 
-_MOST = 1000
 _SLICE = 100
 _BEGUN, _DONE = "begun", "done"
 _STANDING = table.c.retry.is_distinct_from(_DONE)
 _MAY_HOLD = table.c.options.contains('"gh":')
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +122,7 @@ class FailedJobs:
         Raises:
             InvalidArgumentError: `limit` or `before` cannot be used.
         """
-        if type(limit) is not int or not 1 <= limit <= _MOST:
-            msg = f"limit must be an int from 1 to {_MOST:,}, not {limit!r}"
-            raise InvalidArgumentError(msg)
+        require_limit(limit)
         matching = _conditions(queue=queue, name=name, group=group, search=search, since=since, until=until)
         if before is not None:
             matching.append(_position() < _read_cursor(before))
@@ -338,20 +335,12 @@ def _position() -> ColumnElement[Any]:
 
 def _cursor(row: Any) -> str:
     """Write where a row stands in the list."""
-    return f"{(row.failed_at - _EPOCH) // timedelta(microseconds=1)}-{row.id}"
+    return write_cursor(row.failed_at, row.id)
 
 
 def _read_cursor(text: str) -> ColumnElement[Any]:
     """Read what `_cursor` wrote."""
-    moment, separator, job_id = text.partition("-")
-    try:
-        when = _EPOCH + timedelta(microseconds=int(moment))
-    except (ValueError, OverflowError):
-        separator = ""
-        when = _EPOCH
-    if not separator:
-        msg = f"before must be the next of a page, not {text!r}"
-        raise InvalidArgumentError(msg)
+    when, job_id = read_cursor(text)
     return tuple_(literal(when, table.c.failed_at.type), literal(job_id, Text))
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Text, delete, func, literal, select, tuple
 
 from rustforge import codec
 from rustforge.clock import SYSTEM_CLOCK, milliseconds
+from rustforge.db.pages import read_cursor, require_limit, write_cursor
 from rustforge.db.tables import deliveries as table
 from rustforge.errors import InvalidArgumentError
 from rustforge.jobs.rows import plain
@@ -23,9 +24,7 @@ __all__ = ["Deliveries", "Delivery", "DeliveryPage", "DeliveryStatus"]
 DeliveryStatus: TypeAlias = Literal["pending", "sent", "failed", "skipped"]
 """Where a delivery stands: it waits or is being tried, it went out, it was given up, or it was not wanted any more."""
 
-_MOST = 1000
 _SLICE = 1000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +124,7 @@ class Deliveries:
         Raises:
             InvalidArgumentError: `status`, `limit` or `before` cannot be used.
         """
-        if type(limit) is not int or not 1 <= limit <= _MOST:
-            msg = f"limit must be an int from 1 to {_MOST:,}, not {limit!r}"
-            raise InvalidArgumentError(msg)
+        require_limit(limit)
         matching = _conditions(status, channel, event, event_id, target, since, until)
         if before is not None:
             matching.append(tuple_(table.c.created_at, table.c.id) < _read_cursor(before))
@@ -212,20 +209,12 @@ def read_delivery(row: Any) -> Delivery:
 
 def _cursor(row: Any) -> str:
     """Write where a row stands in the list."""
-    return f"{(row.created_at - _EPOCH) // timedelta(microseconds=1)}-{row.id}"
+    return write_cursor(row.created_at, row.id)
 
 
 def _read_cursor(text: str) -> ColumnElement[Any]:
     """Read what `_cursor` wrote."""
-    moment, separator, delivery_id = text.partition("-")
-    try:
-        when = _EPOCH + timedelta(microseconds=int(moment))
-    except (ValueError, OverflowError):
-        separator = ""
-        when = _EPOCH
-    if not separator:
-        msg = f"before must be the next of a page, not {text!r}"
-        raise InvalidArgumentError(msg)
+    when, delivery_id = read_cursor(text)
     return tuple_(literal(when, table.c.created_at.type), literal(plain(delivery_id), Text))
 
 
