@@ -474,10 +474,20 @@ class _Reader:
             return None
         found = self.reference.find(path)
         if found is not None:
-            if found.is_class:
-                return _Thing(found.canonical_path)
-            return None
+            return _Thing(found.canonical_path) if found.is_class else self._of_variable(path, receiver)
         return _Thing(path) if "." in path or hasattr(builtins, path) else None
+
+    def _of_variable(self, path: str, receiver: str | None) -> _Thing | None:
+        """Find out what a class puts in the place of a type variable of its base, as in `class Ints(Many[int])`."""
+        found = self.reference.find(receiver) if receiver else None
+        for base in found.bases if isinstance(found, griffe.Class) else ():
+            generic = (
+                self.reference.find(self._path_of(base.left) or "") if isinstance(base, griffe.ExprSubscript) else None
+            )
+            for variables in generic.bases if isinstance(generic, griffe.Class) else ():
+                if isinstance(variables, griffe.ExprSubscript) and self._path_of(variables.slice) == path:
+                    return self._of_annotation(base.slice, receiver)
+        return None
 
     @staticmethod
     def _path_of(expression: Any) -> str | None:
