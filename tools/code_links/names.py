@@ -481,9 +481,9 @@ class _Reader:
         """Find out what a class puts in the place of a type variable of its base, as in `class Ints(Many[int])`."""
         found = self.reference.find(receiver) if receiver else None
         for base in found.bases if isinstance(found, griffe.Class) else ():
-            generic = (
-                self.reference.find(self._path_of(base.left) or "") if isinstance(base, griffe.ExprSubscript) else None
-            )
+            if not isinstance(base, griffe.ExprSubscript):
+                continue
+            generic = self.reference.find(self._path_of(base.left) or "")
             for variables in generic.bases if isinstance(generic, griffe.Class) else ():
                 if isinstance(variables, griffe.ExprSubscript) and self._path_of(variables.slice) == path:
                     return self._of_annotation(base.slice, receiver)
