@@ -1,4 +1,4 @@
-"""Results of measurements of the site: kept beside the pages, so that the site can show them without measuring again."""
+"""Results of measurements of the site, kept beside its pages: they are shown without being measured again."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import platform
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 __all__ = ["Result", "Row", "load", "save"]
@@ -58,7 +58,7 @@ class Result:
 def save(name: str, title: str, command: str, rows: list[Row]) -> None:
     """Keep what was found, with the day and the machine."""
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    result = Result(name, title, command, date.today().isoformat(), machine, tuple(rows))
+    result = Result(name, title, command, datetime.now(UTC).date().isoformat(), machine, tuple(rows))
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{name}.json").write_text(json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
 
