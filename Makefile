@@ -40,7 +40,7 @@ STEPS := lint architecture types unit site site-tests
 export NO_MKDOCS_2_WARNING := 1
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve site test check lint architecture types unit site-tests chaos coverage lowest bench fmt lock clean
+.PHONY: help setup demo serve site quality test check lint architecture types unit site-tests chaos coverage lowest bench fmt lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ serve: $(READY) ## Build the site strictly and serve it with live reload (PORT=8
 site: $(READY) ## Build the site strictly into site/
 	$(PY) -m mkdocs build --strict
 	$(PY) -m tools.machine_readable site
+
+quality: $(READY) ## Measure the built site and keep the figures for its Quality page (ARGS="search weight")
+	$(PY) -m tools.quality $(ARGS)
 
 test: $(READY) ## Run everything that must pass
 	@failed=""; table=""; begin=$$(date +%s); \
