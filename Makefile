@@ -38,6 +38,8 @@ PYTEST = $(PY) -m pytest -n $(WORKERS) --dist loadfile
 STEPS := lint architecture types unit site site-tests
 
 export NO_MKDOCS_2_WARNING := 1
+# Images for containers switch Python's cache of compiled modules off; here each of hundreds of processes needs it.
+unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve site quality test check lint architecture types unit site-tests chaos coverage lowest bench fmt lock clean

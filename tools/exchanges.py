@@ -81,7 +81,7 @@ def serve(script: Path) -> Iterator[int]:
         process = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", *options, f"{script.stem}:app"],
             cwd=folder,
-            env={**keep, "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUTF8": "1"},
+            env={**keep, "HOME": folder, "PYTHONUTF8": "1"},
             pass_fds=[listener.fileno()],
             stdout=log,
             stderr=log,

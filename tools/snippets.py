@@ -14,9 +14,11 @@ A page shows a file, or a section of one (`# --8<-- [start:write]` to `# --8<-- 
     ```
 
 Exchanges over HTTP are `http` blocks that show sections of what tools/exchanges.py sends and keeps. A `js` block shows
-a section of a file that a test of the site runs in a browser.
-Other blocks are `console`, `bash`, `toml`, `yaml`, `json`, `ini` or `dotenv`, and are checked by a parser of that kind.
+a section of a file that a test of the site runs in a browser. A `console` block that shows what commands print is a
+section of a `.console` file, whose answers a test compares.
+Other blocks are checked by a parser of their kind: see `CHECKS`.
 README.md and its like are read without the site, so their blocks are copies: the same as some file or section.
+Python in docstrings is run by a test of its own, tests/site/test_docstrings.py.
 """
 
 from __future__ import annotations
@@ -34,6 +36,8 @@ import tomllib
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from enum import StrEnum
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,15 +46,30 @@ import yaml  # type: ignore[import-untyped] # its stubs are a package of their o
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 30
 """How long a snippet may take."""
 
-_FENCE = re.compile(r"^(?P<indent>[ >]*)(?P<ticks>`{3,}|~{3,}) *(?P<info>[^`]*)$")
+_FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<ticks>`{3,}|~{3,}) *(?P<info>[^`]*)$")
 _INCLUDE = re.compile(r'^-+8<-+ +"(?P<path>[^":]+)(?::(?P<section>[a-z][\w-]*)|(?P<lines>(?::\d*){1,2}))?"$')
 _MARKER = re.compile(r"^.*-8<-+ +\[(?P<edge>start|end):(?P<name>[a-z][\w-]*)\].*\n?", re.MULTILINE)
+
+
+_PRE = re.compile(r"<pre[^>]*>(.*?)</pre>", re.DOTALL)
+_OF_THE_REFERENCE = re.compile(
+    r'<div class="doc-signature highlight">.*?</pre>|<details class="mkdocstrings-source">.*?</details>', re.DOTALL
+)
+
+
+class Kind(StrEnum):
+    """How it is proven that a block is right."""
+
+    EXECUTED = "executed"
+    OUTPUT = "captured output"
+    EXCHANGE = "captured exchange"
+    PARSED = "parsed"
 
 
 class BlockError(Exception):
@@ -67,8 +86,23 @@ class Block:
     body: str
 
 
+@dataclass(frozen=True)
+class Proof:
+    """A block that was checked.
+
+    Attributes:
+        block: The block.
+        kind: How.
+        text: What readers see.
+    """
+
+    block: Block
+    kind: Kind
+    text: str
+
+
 def find_blocks(page: Path) -> Iterator[Block]:
-    """Find the fenced blocks of a page, also inside lists, tabs and quotes."""
+    """Find the fenced blocks of a page, or of the docstrings of a module, also inside lists, tabs and quotes."""
     opened: tuple[str, str, int] | None = None
     body: list[str] = []
     for number, line in enumerate(page.read_text().splitlines(), 1):
@@ -103,8 +137,12 @@ def read_sections(text: str) -> dict[str, str]:
 
 
 def check_prompts(body: str) -> None:
-    """Check a console session: commands, or commands that follow `$ ` with their output on the other lines."""
-    commands = re.findall(r"^(?:\$|>) (.*)$", body, re.MULTILINE)
+    """Check commands, each after `$ ` or none; what they print is shown from a `.console` file only."""
+    lines = body.splitlines()
+    commands = [line.removeprefix("$ ") for line in lines if line.startswith(("$ ", "> "))]
+    if commands and len(commands) != len([line for line in lines if line.strip()]):
+        msg = "what commands print is shown from a .console file of examples/, which a test compares"
+        raise BlockError(msg)
     check_shell("\n".join(commands) or body)
 
 
@@ -135,6 +173,15 @@ CHECKS: dict[str, Callable[[str], object]] = {
 }
 
 
+_SHOWN = {
+    "python": (Kind.EXECUTED, ".py"),
+    "text": (Kind.OUTPUT, ".out"),
+    "http": (Kind.EXCHANGE, ".http"),
+    "js": (Kind.EXECUTED, ".js"),
+}
+"""Kinds of blocks that show nothing but files of `examples/`, with their suffix."""
+
+
 class Project:
     """The pages and the snippets of a working copy."""
 
@@ -144,8 +191,11 @@ class Project:
         self.snippets = root / "examples" / "snippets"
         self.scripts = sorted(self.snippets.glob("*/*.py"))
         self.pages = sorted((root / "docs").rglob("*.md"))
-        self.copies = sorted(root.glob("*.md"))
+        self.copies = sorted([*root.glob("*.md"), *root.glob("examples/*/README.md")])
+        self.modules = sorted((root / "src").rglob("*.py"))
         self._used: set[Path] = set()
+        self._shown: set[Path] = set()
+        self._parse = True
 
     # Running
 
@@ -158,7 +208,7 @@ class Project:
         keep = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG"} or name.startswith("COV")}
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-W", "error", str(script)]
-            env = {**keep, "HOME": folder, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+            env = {**keep, "HOME": folder, "PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
             try:
                 done = subprocess.run(
                     command, cwd=folder, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
@@ -198,68 +248,97 @@ class Project:
         stale = (kept for kept in self.snippets.glob("*/*.out") if kept.with_suffix(".py") not in results)
         return problems + [f"{self._name(kept)}: there is no such .py file" for kept in sorted(stale)]
 
-    def problems_of_pages(self) -> tuple[list[str], Counter[str]]:
-        """Check every block of every page, and that every snippet is shown; count the blocks by kind."""
-        problems: list[str] = []
-        kinds: Counter[str] = Counter()
-        self._used.clear()
-        for check, pages in ((self._check_block, self.pages), (self._check_copy, self.copies)):
-            for page in pages:
-                try:
-                    for block in find_blocks(page):
-                        try:
-                            kinds[check(block)] += 1
-                        except BlockError as error:
-                            problems.append(f"{self._name(page)}:{block.line}: {error}")
-                except BlockError as error:
-                    problems.append(str(error))
-        problems += [f"{self._name(script)}: no page shows it" for script in self.scripts if script not in self._used]
-        return problems, kinds
+    def problems_of_pages(self, *, parse: bool = True) -> tuple[list[str], list[Proof]]:
+        """Check every block of every page and docstring, and that every snippet is shown.
 
-    def _check_block(self, block: Block) -> str:
-        """Check a block of a page, and name its kind."""
+        Args:
+            parse: Whether the parsers run, too; it is quicker without them.
+
+        Returns:
+            What is wrong, and the blocks that are right.
+        """
+        problems: list[str] = []
+        proofs: list[Proof] = []
+        self._used.clear()
+        self._parse = parse
+        for blocks, check in self._sources():
+            self._shown = set()
+            try:
+                for block in blocks:
+                    try:
+                        proofs.append(check(block))
+                    except BlockError as error:
+                        problems.append(f"{self._name(block.page)}:{block.line}: {error}")
+            except BlockError as error:
+                problems.append(str(error))
+            alone = sorted(path for path in self._shown if path.suffix == ".out")
+            problems += [
+                f"{self._name(path)}: a page shows it without the script that prints it"
+                for path in alone
+                if path.with_suffix(".py") not in self._shown
+            ]
+            self._used |= self._shown
+        problems += [f"{self._name(script)}: no page shows it" for script in self.scripts if script not in self._used]
+        return problems, proofs
+
+    def _sources(self) -> Iterator[tuple[Iterator[Block], Callable[[Block], Proof]]]:
+        """Give the blocks of each page, and how they are checked."""
+        yield from ((find_blocks(page), self._check_block) for page in self.pages)
+        yield from ((find_blocks(page), self._check_copy) for page in self.copies)
+        yield from ((find_blocks(module), self._check_docstring) for module in self.modules)
+
+    def _check_block(self, block: Block) -> Proof:
+        """Check a block of a page."""
         lines = [line for line in block.body.splitlines() if line.strip()]
         includes = [_INCLUDE.match(line.strip()) for line in lines]
-        if block.language in {"python", "py", "text", "http", "js"}:
-            suffix = {"text": ".out", "http": ".http", "js": ".js"}.get(block.language, ".py")
-            if not lines or not all(includes):
-                msg = f'a {block.language} block holds nothing but lines such as --8<-- "page/file{suffix}"'
-                raise BlockError(msg)
-            for include in includes:
-                self._resolve(include, suffix)
-            kinds = {".out": "output, captured", ".http": "http, captured", ".js": "js, run in a browser by the tests"}
-            return kinds.get(suffix, "python, run")
+        kind, suffix = _SHOWN.get(block.language, (Kind.PARSED, ""))
+        if suffix and (not lines or not all(includes)):
+            msg = f'a {block.language} block holds nothing but lines such as --8<-- "page/file{suffix}"'
+            raise BlockError(msg)
         text = "\n".join(
-            self._resolve(include, "") if include else line for include, line in zip(includes, lines, strict=True)
+            self._resolve(include, suffix) if include else line for include, line in zip(includes, lines, strict=True)
         )
-        return self._check_kind(block.language, text)
+        if block.language == "console" and all(include and ".console" in include["path"] for include in includes):
+            return Proof(block, Kind.OUTPUT, text)
+        if not suffix:
+            self._check_parsed(block.language, text)
+        return Proof(block, kind, text)
 
-    def _check_copy(self, block: Block) -> str:
+    def _check_copy(self, block: Block) -> Proof:
         """Check a block of a file that is read without the site, such as README.md."""
-        suffix = {"python": ".py", "py": ".py", "text": ".out"}.get(block.language)
-        if suffix is None:
-            return self._check_kind(block.language, block.body)
+        kind, suffix = _SHOWN.get(block.language, (Kind.PARSED, ""))
+        if not suffix:
+            self._check_parsed(block.language, block.body)
+            return Proof(block, kind, block.body)
         for script in self.scripts:
             shown = script.with_suffix(suffix)
             text = shown.read_text() if shown.exists() else ""
             parts = [_MARKER.sub("", text), *(read_sections(text).values() if suffix == ".py" else ())]
             if block.body.strip() and block.body.strip("\n") in [part.strip("\n") for part in parts]:
-                self._used.add(script)
-                return "output, captured" if suffix == ".out" else "python, run"
+                self._shown |= {script, shown}
+                return Proof(block, kind, block.body)
         msg = f"no file or section in {self._name(self.snippets)} is the same as this {block.language} block"
         raise BlockError(msg)
 
-    def _check_kind(self, language: str, text: str) -> str:
+    def _check_docstring(self, block: Block) -> Proof:
+        """Check a block of a docstring."""
+        if block.language == "python":
+            return Proof(block, Kind.EXECUTED, block.body)
+        self._check_parsed(block.language, block.body)
+        return Proof(block, Kind.PARSED, block.body)
+
+    def _check_parsed(self, language: str, text: str) -> None:
         """Check a block that does not run by a parser of its kind."""
         if language not in CHECKS:
             msg = f"nothing can check a block of kind {language or 'none'!r}; use one of {', '.join(sorted(CHECKS))}"
             raise BlockError(msg)
+        if not self._parse:
+            return
         try:
             CHECKS[language](text)
         except (ValueError, configparser.Error, yaml.YAMLError) as error:
             msg = f"not {language}: {error}"
             raise BlockError(msg) from error
-        return f"{language}, parsed"
 
     def _resolve(self, include: re.Match[str] | None, suffix: str) -> str:
         """Find the text that an include stands for."""
@@ -272,7 +351,7 @@ class Project:
         if suffix and (path.suffix != suffix or not path.is_relative_to(self.root / "examples")):
             msg = f"{include['path']}: show a {suffix} file of examples/ here"
             raise BlockError(msg)
-        self._used.add(path)
+        self._shown.add(path)
         text = path.read_text()
         if include["section"]:
             sections = read_sections(text)
@@ -287,6 +366,30 @@ class Project:
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.root))
+
+
+def find_unproven(site: Path, proofs: Iterable[Proof]) -> list[str]:
+    """Find code on the pages of a built site that is none of the blocks that were checked, letter for letter.
+
+    This holds whatever a page does to show code: by indentation, as HTML, by including a file that nothing checks.
+    """
+    known = {_squeeze(proof.text) for proof in proofs}
+    unproven = []
+    for file in sorted(site.rglob("*.html")):
+        page = file.relative_to(site)
+        text = file.read_text()
+        if page.parts[0] == "reference":
+            text = _OF_THE_REFERENCE.sub("", text)
+        for code in _PRE.findall(text):
+            shown = unescape(re.sub(r"<[^>]*>", "", code))
+            if _squeeze(shown) not in known:
+                unproven.append(f"{page}: this code is nowhere checked:\n{shown}")
+    return unproven
+
+
+def _squeeze(text: str) -> str:
+    """Leave out what does not show: indentation that all lines have, and blank lines."""
+    return textwrap.dedent("\n".join(line.rstrip() for line in text.splitlines() if line.strip()))
 
 
 def run(project: Project) -> list[str]:
@@ -308,10 +411,10 @@ def run(project: Project) -> list[str]:
 
 def check(project: Project, report: io.TextIOBase | None = None) -> list[str]:
     """Return what is wrong with the snippets and the pages; write the number of blocks of each kind."""
-    problems, kinds = project.problems_of_pages()
-    print(f"{len(project.pages)} pages, {len(project.scripts)} snippets, {kinds.total()} blocks", file=report)
-    for kind, count in sorted(kinds.items()):
-        print(f"  {count:4} {kind}", file=report)
+    problems, proofs = project.problems_of_pages()
+    print(f"{len(project.pages)} pages, {len(project.scripts)} snippets, {len(proofs)} blocks", file=report)
+    for (kind, language), count in sorted(Counter((proof.kind, proof.block.language) for proof in proofs).items()):
+        print(f"  {count:4} {language}, {kind}", file=report)
     return problems + project.problems_of_runs()
 
 
