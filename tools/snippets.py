@@ -59,7 +59,7 @@ _MARKER = re.compile(r"^.*-8<-+ +\[(?P<edge>start|end):(?P<name>[a-z][\w-]*)\].*
 
 _PRE = re.compile(r"<pre[^>]*>(.*?)</pre>", re.DOTALL)
 _OF_THE_REFERENCE = re.compile(
-    r'<div class="doc-signature highlight">.*?</pre>|<details class="mkdocstrings-source">.*?</details>', re.DOTALL
+    r'<div class="language-python doc-signature highlight">.*?</pre>|<details class="mkdocstrings-source">.*?</details>', re.DOTALL
 )
 
 
@@ -83,6 +83,7 @@ class Block:
     page: Path
     line: int
     language: str
+    title: str
     body: str
 
 
@@ -103,20 +104,21 @@ class Proof:
 
 def find_blocks(page: Path) -> Iterator[Block]:
     """Find the fenced blocks of a page, or of the docstrings of a module, also inside lists, tabs and quotes."""
-    opened: tuple[str, str, int] | None = None
+    opened: tuple[str, str, str, int] | None = None
     body: list[str] = []
     for number, line in enumerate(page.read_text().splitlines(), 1):
         fence = _FENCE.match(line)
         if opened is None and fence:
             language = re.match(r"\{? *\.?([\w+-]*)", fence["info"])
-            opened, body = (fence["ticks"], language[1] if language else "", number), []
+            title = re.search(r'title="([^"]*)"', fence["info"])
+            opened, body = (fence["ticks"], language[1] if language else "", title[1] if title else "", number), []
         elif opened and fence and fence["ticks"].startswith(opened[0]) and not fence["info"].strip():
-            yield Block(page, opened[2], opened[1], textwrap.dedent("\n".join(body)))
+            yield Block(page, opened[3], opened[1], opened[2], textwrap.dedent("\n".join(body)))
             opened = None
         else:
             body.append(line.lstrip("> ") if line.lstrip().startswith(">") else line)
     if opened:
-        msg = f"{page}:{opened[2]}: the block does not end"
+        msg = f"{page}:{opened[3]}: the block does not end"
         raise BlockError(msg)
 
 
@@ -179,7 +181,18 @@ _SHOWN = {
     "http": (Kind.EXCHANGE, ".http"),
     "js": (Kind.EXECUTED, ".js"),
 }
-"""Kinds of blocks that show nothing but files of `examples/`, with their suffix."""
+"""Blocks that show nothing but files of `examples/`, with their suffix."""
+
+PROVEN_BY = {
+    "examples/client/*": "tests/acceptance/test_generated_client.py",
+    "examples/shop/**/*.py": "examples/shop/tests/conftest.py",
+    "examples/snippets/*/*.http": "tests/integration/test_exchanges.py",
+    "examples/snippets/*/*.out": "tests/site/test_snippets.py",
+    "examples/snippets/*/*.py": "tests/site/test_snippets.py",
+    "examples/snippets/cookbook/redis.console": "tests/integration/test_shop.py",
+    "examples/snippets/realtime/*.js": "tests/site/test_realtime_page.py",
+}
+"""What runs the files that pages show."""
 
 
 class Project:
@@ -193,6 +206,7 @@ class Project:
         self.pages = sorted((root / "docs").rglob("*.md"))
         self.copies = sorted([*root.glob("*.md"), *root.glob("examples/*/README.md")])
         self.modules = sorted((root / "src").rglob("*.py"))
+        self.proven = {file for pattern in PROVEN_BY for file in root.glob(pattern)}
         self._used: set[Path] = set()
         self._shown: set[Path] = set()
         self._parse = True
@@ -292,16 +306,19 @@ class Project:
         lines = [line for line in block.body.splitlines() if line.strip()]
         includes = [_INCLUDE.match(line.strip()) for line in lines]
         kind, suffix = _SHOWN.get(block.language, (Kind.PARSED, ""))
+        if block.language == "console" and re.search(r'\.console[":]', block.body):
+            kind, suffix = Kind.OUTPUT, ".console"
         if suffix and (not lines or not all(includes)):
             msg = f'a {block.language} block holds nothing but lines such as --8<-- "page/file{suffix}"'
             raise BlockError(msg)
         text = "\n".join(
             self._resolve(include, suffix) if include else line for include, line in zip(includes, lines, strict=True)
         )
-        if block.language == "console" and all(include and ".console" in include["path"] for include in includes):
-            return Proof(block, Kind.OUTPUT, text)
         if not suffix:
             self._check_parsed(block.language, text)
+            if block.title == "Output":
+                msg = "what stands below 'Output' is shown from a file that keeps what was printed"
+                raise BlockError(msg)
         return Proof(block, kind, text)
 
     def _check_copy(self, block: Block) -> Proof:
@@ -350,6 +367,9 @@ class Project:
             raise BlockError(msg)
         if suffix and (path.suffix != suffix or not path.is_relative_to(self.root / "examples")):
             msg = f"{include['path']}: show a {suffix} file of examples/ here"
+            raise BlockError(msg)
+        if suffix and path not in self.proven:
+            msg = f"{include['path']}: nothing runs this file; PROVEN_BY in tools/snippets.py says which are run"
             raise BlockError(msg)
         self._shown.add(path)
         text = path.read_text()

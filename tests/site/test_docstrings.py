@@ -40,6 +40,7 @@ from rustforge.notify.webhook.connections import Connections
 from rustforge.notify.webhook.wire import Answer
 from rustforge.settings import Settings
 from tests.site.conftest import ROOT
+from tools.snippets import Kind, Project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -249,6 +250,13 @@ async def run(example: Example, names: dict[str, Any]) -> list[str]:
         if is_value and said != value:
             wrong.append(f"{ast.unparse(statement)} is {value!r}, not {said!r}")
     return wrong
+
+
+def test_every_block_is_found() -> None:
+    """What counts as executed in docstrings is what is run here, however it is written."""
+    proofs = Project().problems_of_pages(parse=False)[1]
+    counted = [proof for proof in proofs if proof.block.page.suffix == ".py" and proof.kind is Kind.EXECUTED]
+    assert len(EXAMPLES) == len(counted)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=[f"{one.module}.{one.owner}" for one in EXAMPLES])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.site.conftest import ROOT
 from tools import snippets
-from tools.snippets import BlockError, Project, check, find_blocks, read_sections
+from tools.snippets import PROVEN_BY, BlockError, Kind, Project, check, find_unproven, read_sections
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +42,10 @@ def project(tmp_path: Path) -> Project:
 
 def test_every_block_is_checked_and_every_snippet_shown() -> None:
     """Every block of every page is a file that runs, its output, or of a kind that a parser accepts."""
-    problems, kinds = Project().problems_of_pages()
+    problems, proofs = Project().problems_of_pages()
     assert problems == []
-    assert kinds["python, run"] > 0
+    assert {proof.kind for proof in proofs} == set(Kind)
+    assert all((ROOT / test).is_file() for test in PROVEN_BY.values())
 
 
 def test_every_snippet_prints_what_is_shown() -> None:
@@ -54,25 +54,15 @@ def test_every_snippet_prints_what_is_shown() -> None:
 
 
 def test_pages_have_no_other_code(site: Path) -> None:
-    """No page shows code that is not in a fenced block, by indentation or as HTML."""
-    other = []
-    for page in Project().pages:
-        source = page.relative_to(ROOT / "docs")
-        built = site / source.with_suffix("") / "index.html" if source.stem != "index" else site / source.parent
-        built = built if built.suffix else built / "index.html"
-        if built.is_file() and "reference" not in source.parts:
-            text = page.read_text()
-            included = re.findall(r'^-+8<-+ "(?:[^"]*/)?([A-Z]+\.md)"$', text, re.MULTILINE)
-            fences = sum(len(list(find_blocks(file))) for file in (page, *(ROOT / name for name in included)))
-            if built.read_text().count("<pre") != fences:
-                other.append(str(source))
-    assert other == []
+    """No page shows code that is none of the blocks, by indentation, as HTML, or from a file that nothing checks."""
+    assert find_unproven(site, Project().problems_of_pages()[1]) == []
 
 
 def test_a_project_in_order_passes(project: Project) -> None:
     """A page that shows a section and its output has nothing wrong."""
     assert check(project) == []
-    assert project.problems_of_pages()[1] == {"python, run": 1, "output, captured": 1}
+    kinds = [proof.kind for proof in project.problems_of_pages()[1]]
+    assert kinds == [Kind.EXECUTED, Kind.OUTPUT]
 
 
 def test_output_is_kept_and_compared(project: Project) -> None:
@@ -123,6 +113,14 @@ def test_a_snippet_that_hangs_is_named(project: Project, monkeypatch: pytest.Mon
         ("```\nhello\n```", "nothing can check"),
         ("```rust\nfn main() {}\n```", "nothing can check"),
         ("```console\n$ echo 'open\n```", "unexpected EOF"),
+        ("```console\n$ make test\nEverything passed.\n```", "shown from a .console file"),
+        ('```console\n--8<-- "a/gone.console"\n```', "no file a/gone.console"),
+        ('```json title="Output"\n{}\n```', "keeps what was printed"),
+        ('```python\n--8<-- "examples/other.py"\n```', "nothing runs this file"),
+        ('```python\n--8<-- "a/b/deep.py"\n```', "nothing runs this file"),
+        ("\t```rust\n\tfn main() {}\n\t```", "nothing can check"),
+        ("!!! note\n\n    ```rust\n    fn main() {}\n    ```", "nothing can check"),
+        ("1. One\n\n    ~~~rust\n    fn main() {}\n    ~~~", "nothing can check"),
         ("```bash\nif true\n```", "syntax error"),
         ("```toml\na = \n```", "not toml"),
         ("```yaml\na: [\n```", "not yaml"),
@@ -137,7 +135,10 @@ def test_a_block_that_breaks_the_rule_is_named(project: Project, block: str, pro
     """Code typed into a page, and blocks that nothing can check, do not pass."""
     page = project.pages[0]
     page.write_text(f"{page.read_text()}\n{block}\n")
-    problems, _ = project.problems_of_pages()
+    (project.root / "examples" / "other.py").write_text("print()")
+    (project.snippets / "a" / "b").mkdir()
+    (project.snippets / "a" / "b" / "deep.py").write_text("print()")
+    problems, _ = Project(project.root).problems_of_pages()
     assert len(problems) == 1
     assert "docs/index.md:" in problems[0]
     assert problem in problems[0]
@@ -146,7 +147,7 @@ def test_a_block_that_breaks_the_rule_is_named(project: Project, block: str, pro
 @pytest.mark.parametrize(
     "block",
     [
-        "```console\n$ make test\nall passed (in words, with 'quotes)\n```",
+        "```console\n$ make test\n$ make site\n```",
         "```console\nmake test # everything\n```",
         '```toml title="pyproject.toml"\na = 1\n```',
         "```yaml\na: 1\n---\nb: 2\n```",
@@ -176,6 +177,45 @@ def test_copies_are_the_same_as_a_file(project: Project) -> None:
     assert Project(project.root).problems_of_pages()[0] == []
     readme.write_text('```python\nprint("hullo")\n```\n')
     assert "README.md:1: no file or section" in Project(project.root).problems_of_pages()[0][0]
+
+
+def test_blocks_of_docstrings_are_checked(project: Project) -> None:
+    """Python in a docstring counts as run, as a test runs it; another block must be of a kind that is parsed."""
+    module = project.root / "src" / "module.py"
+    module.parent.mkdir()
+    module.write_text('"""A module.\n\n    ```python\n    1\n    ```\n"""\n')
+    assert Project(project.root).problems_of_pages()[0] == []
+    module.write_text('"""A module.\n\n    ```text\n    1\n    ```\n"""\n')
+    assert "src/module.py:3: nothing can check" in Project(project.root).problems_of_pages()[0][0]
+
+
+def test_output_stands_with_its_script(project: Project) -> None:
+    """A page does not show the output of a script that it does not show."""
+    page = project.pages[0]
+    page.write_text(page.read_text().replace("hello.py:inner", "other.py"))
+    (project.snippets / "a" / "other.py").write_text("1")
+    problems = Project(project.root).problems_of_pages()[0]
+    assert "examples/snippets/a/hello.out: a page shows it without the script that prints it" in problems
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "<pre><code>typed()</code></pre>",
+        '<div class="highlight"><pre><span class="n">print</span><span>(&quot;hullo&quot;)</span></pre></div>',
+        '<details class="mkdocstrings-source"><pre>typed()</pre></details>',
+    ],
+)
+def test_code_that_no_block_holds_is_found(project: Project, code: str) -> None:
+    """Whatever a page does to show code, it is a block that was checked, letter for letter, or it is named."""
+    proofs = project.problems_of_pages()[1]
+    site = project.root / "site" / "guide"
+    site.mkdir(parents=True)
+    page = site / "index.html"
+    page.write_text('<pre><span></span><code><span class="nb">print</span>(&quot;hello&quot;)\n</code></pre>')
+    assert find_unproven(site.parent, proofs) == []
+    page.write_text(code)
+    assert len(find_unproven(site.parent, proofs)) == 1
 
 
 def test_sections_are_cut_out() -> None:
