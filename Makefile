@@ -81,6 +81,7 @@ lint: $(READY)
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check --quiet $(CODE) || { $(BIN)/ruff format --diff $(CODE); echo "Run: make fmt" >&2; exit 1; }
 	$(PY) -m codespell_lib
+	$(PY) -m tools.prose
 	$(PY) -m interrogate --quiet src || { $(PY) -m interrogate -v src; exit 1; }
 
 architecture: $(READY)

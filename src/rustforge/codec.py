@@ -1,4 +1,4 @@
-"""Typed values as JSON, by pydantic.
+"""Typed values as JSON, by Pydantic.
 
 Values are written by field name and read by name or alias, so what was written can always be read back, whatever
 aliases a model declares.
@@ -66,11 +66,11 @@ def encode(value: object, write: Callable[..., bytes] = to_json) -> bytes:
     """Write a value as JSON.
 
     Args:
-        value: Anything pydantic can write: models, dataclasses, containers, dates, UUIDs, enums, numbers, text.
+        value: Anything Pydantic can write: models, dataclasses, containers, dates, UUIDs, enums, numbers, text.
         write: What writes it: for a model, `to_json` of its `__pydantic_serializer__` need not find that one first.
 
     Raises:
-        EncodeError: The value has a part that JSON cannot hold, such as an open file or a NaN. (What a pydantic model
+        EncodeError: The value has a part that JSON cannot hold, such as an open file or a NaN. (What a Pydantic model
             does with a NaN of its own is its `ser_json_inf_nan` setting: null, unless it says otherwise.)
     """
     try:
@@ -109,7 +109,7 @@ def decode(data: bytes, type: Any = None) -> Any:  # noqa: A002 - the public nam
 
 
 def decoder(type: Any) -> Callable[[bytes], Any]:  # noqa: A002
-    """Return the function that reads JSON as a type; it raises what pydantic raises.
+    """Return the function that reads JSON as a type; it raises what Pydantic raises.
 
     Raises:
         InvalidTypeError: Pydantic cannot read JSON as such a type.
@@ -253,7 +253,7 @@ def _describe(error: ValidationError, type: Any) -> str:  # noqa: A002
 
 
 def _words(schema: Any) -> Iterator[str]:
-    """Find every word in a schema of pydantic, the names and aliases of fields among them."""
+    """Find every word in a schema of Pydantic, the names and aliases of fields among them."""
     if isinstance(schema, str):
         yield schema
     elif isinstance(schema, Mapping):

@@ -327,7 +327,7 @@ class Cache:
 
         Args:
             key: The key.
-            value: Anything that pydantic can write as JSON.
+            value: Anything that Pydantic can write as JSON.
             tags: Names by which [`invalidate_tags`][rustforge.cache.Cache.invalidate_tags] removes it.
 
         Raises:
@@ -340,7 +340,7 @@ class Cache:
 
         Args:
             key: The key.
-            value: Anything that pydantic can write as JSON.
+            value: Anything that Pydantic can write as JSON.
             ttl: Seconds as a number, or a `timedelta`; more than zero.
             tags: Names by which [`invalidate_tags`][rustforge.cache.Cache.invalidate_tags] removes it.
 

@@ -231,7 +231,7 @@ def use_locale(locale: str, catalogues: Catalogues | None = None) -> Generator[N
 
 
 def validation_message(error: Mapping[str, Any]) -> str:
-    """Say what is wrong with a field, from one of pydantic's errors.
+    """Say what is wrong with a field, from one of Pydantic's errors.
 
     A catalogue translates it under the error's type, such as `string_too_short`, with the limits in braces; what a
     validator of the application raised, under its own text.

@@ -123,7 +123,7 @@ class RealtimePublisher:
         Args:
             channel: The channel: 1 to 128 letters, digits or `_.:-`.
             event: What happened, such as `"order.paid"`: 1 to 200 letters, digits or `_.:/-`.
-            payload: Anything pydantic can write as JSON.
+            payload: Anything Pydantic can write as JSON.
             room: The room, for a message to those in it only: 1 to 128 letters, digits or `_.:@+-`.
             durable: Whether the message is kept and has an id, so that who was away gets it, too. Without, it reaches
                 those who listen now, and costs a busy channel less. `None` is what the publisher was made with.
@@ -212,7 +212,7 @@ class RealtimePublisher:
         Args:
             channel: The channel.
             event: What happened.
-            payload: Anything pydantic can write as JSON, up to 64 KiB.
+            payload: Anything Pydantic can write as JSON, up to 64 KiB.
             room: The room, or `None`.
             job: A subclass of [`DeliverRealtime`][rustforge.notify.DeliverRealtime].
 
