@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tools.code_links.names import Found
 
-__all__ = ["CodeLinks", "Linker", "Place", "find_lines", "makeExtension"]
+__all__ = ["LINKER", "CodeLinks", "Linker", "Place", "find_lines", "makeExtension"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _MARKER = re.compile(r"^.*-8<-+ +\[(?P<edge>start|end):(?P<name>[a-z][\w-]*)\].*$")
@@ -192,7 +192,8 @@ def _sections(lines: list[str]) -> Iterator[list[tuple[int, str]]]:
                 one.append((number, line))
 
 
-_linker = Linker()
+LINKER = Linker()
+"""That of this process, which keeps what it has read."""
 
 
 class _Links(Postprocessor):  # type: ignore[misc]
@@ -201,7 +202,7 @@ class _Links(Postprocessor):  # type: ignore[misc]
     @override
     def run(self, text: str) -> str:
         """Write the links into a page."""
-        return _linker.link(text)
+        return LINKER.link(text)
 
 
 class CodeLinks(Extension):  # type: ignore[misc]
