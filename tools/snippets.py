@@ -59,7 +59,7 @@ _MARKER = re.compile(r"^.*-8<-+ +\[(?P<edge>start|end):(?P<name>[a-z][\w-]*)\].*
 
 _PRE = re.compile(r"<pre[^>]*>(.*?)</pre>", re.DOTALL)
 _OF_THE_REFERENCE = re.compile(
-    r'<div class="language-python doc-signature highlight">.*?</pre>|<details class="mkdocstrings-source">.*?</details>', re.DOTALL
+    r'<div class="[\w -]*doc-signature[\w -]*">.*?</pre>|<details class="mkdocstrings-source">.*?</details>', re.DOTALL
 )
 
 
@@ -303,12 +303,13 @@ class Project:
 
     def _check_block(self, block: Block) -> Proof:
         """Check a block of a page."""
-        lines = [line for line in block.body.splitlines() if line.strip()]
+        lines = block.body.splitlines()
         includes = [_INCLUDE.match(line.strip()) for line in lines]
         kind, suffix = _SHOWN.get(block.language, (Kind.PARSED, ""))
         if block.language == "console" and re.search(r'\.console[":]', block.body):
             kind, suffix = Kind.OUTPUT, ".console"
-        if suffix and (not lines or not all(includes)):
+        typed = [line for include, line in zip(includes, lines, strict=True) if not include and line.strip()]
+        if suffix and (typed or not any(includes)):
             msg = f'a {block.language} block holds nothing but lines such as --8<-- "page/file{suffix}"'
             raise BlockError(msg)
         text = "\n".join(
