@@ -7,6 +7,7 @@ python -m tools.machine_readable site
 * `errors.json`: every `error_code` with its status, title and class
 * `changelog.xml`: the versions of the changelog as RSS 2.0
 * `assets/cards/`: the picture of each page for those who share it
+* `search/sections.json`, for the search: see `tools.search_index`
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from mkdocs.config import load_config
 from mkdocs.utils.meta import get_data
 
 from rustforge.http.app_error import AppError, title_of
-from tools import cards
+from tools import cards, search_index
 from tools.code_links.reference import Reference, signature_of
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ def write(site: Path, root: Path = ROOT, *, pictures: bool = True) -> None:
         root: The working copy.
         pictures: Whether the cards are drawn, too.
     """
+    search_index.write(site)
     guide = Guide(root)
     pages = list(guide.pages())
     lines = [f"# {guide.name}", "", f"> {guide.description}"]

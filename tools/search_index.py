@@ -1,0 +1,51 @@
+"""Give a site that MkDocs has built a search that is loaded when somebody searches, and that finds.
+
+What comes with Material loads the whole index with every page, and ranks by words as they stand. Here
+
+* `search/sections.json` has the sections as plain text, without the back-links of the reference
+* `search/search_index.json`, which every page loads, keeps its settings and has no sections
+* the worker that Material's search box asks is `tools/search_worker.js`
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from pathlib import Path
+
+__all__ = ["write"]
+
+WORKER = Path(__file__).with_name("search_worker.js")
+_BACKLINKS = re.compile(r"(?:Referenced by|Used by): <ul>.*|<p>Source</p>\s*$", re.DOTALL)
+_BREAK = re.compile(r"\s*</?(?:p|pre|li|ul|ol)>\s*")
+_TAG = re.compile(r"</?(?:code|sub|sup)>")
+_BLANKS = re.compile(r"[^\S\n]+")
+
+
+def write(site: Path) -> None:
+    """Change the search of a site that was just built."""
+    file = site / "search" / "search_index.json"
+    index = json.loads(file.read_text())
+    sections = [_section(**one) for one in index["docs"]]
+    (site / "search" / "sections.json").write_text(json.dumps(sections, separators=(",", ":"), ensure_ascii=False))
+    file.write_text(json.dumps({**index, "docs": []}))
+    (worker,) = (site / "assets" / "javascripts" / "workers").glob("search.*.min.js")
+    worker.write_text(WORKER.read_text())
+
+
+def _section(location: str, title: str, text: str, **_: object) -> dict[str, str]:
+    """Make plain text of a section; a name of the API is titled as code has it, a method with its class."""
+    title = _plain(title)
+    if location.startswith("reference/"):
+        text = _BACKLINKS.sub("", text)
+        path = location.partition("#")[2].split(".")
+        if path[0] == "rustforge" and "." not in title:
+            title = ".".join(path[-2:] if path[-2][0].isupper() else path[-1:])
+    return {"location": location, "title": title, "text": _plain(text)}
+
+
+def _plain(text: str) -> str:
+    """Remove the tags, with a line for each block."""
+    lines = _BLANKS.sub(" ", _TAG.sub("", _BREAK.sub("\n", text))).splitlines()
+    return html.unescape("\n".join(line.strip() for line in lines if line.strip()))
