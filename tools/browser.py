@@ -1,7 +1,8 @@
-"""The built site behind a plain file server, and a headless Chromium to look at it."""
+"""The built site behind a file server that answers as its host does, and a headless Chromium to look at it."""
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import threading
@@ -37,7 +38,36 @@ QUIET = (
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Serve a folder below `MOUNT`, with its own 404 page, and write no log."""
+    """Serve a folder below `MOUNT` as GitHub Pages does: compressed, with its own 404 page; and write no log."""
+
+    protocol_version = "HTTP/1.1"
+
+    @override
+    def do_GET(self) -> None:
+        file = Path(self.translate_path(self.path))
+        if file.is_dir() and urlsplit(self.path).path.endswith("/"):
+            file /= "index.html"
+        if file.is_file():
+            self._answer(HTTPStatus.OK, file)
+        else:
+            super().do_GET()
+
+    def _answer(self, status: HTTPStatus, file: Path) -> None:
+        """Answer with a file, compressed where that helps and the browser takes it."""
+        kind = self.guess_type(file)
+        body = file.read_bytes()
+        self.send_response(status)
+        if kind.startswith("text/") or kind.endswith(("json", "xml", "javascript")):
+            kind += "; charset=utf-8"
+            if "gzip" in self.headers.get("Accept-Encoding", ""):
+                body = gzip.compress(body, 6)
+                self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "max-age=600")
+        self.send_header("Vary", "Accept-Encoding")
+        self.end_headers()
+        self.wfile.write(body)
 
     @override
     def translate_path(self, path: str) -> str:
@@ -49,11 +79,8 @@ class _Handler(SimpleHTTPRequestHandler):
         page = Path(self.directory, "404.html")
         if code != HTTPStatus.NOT_FOUND or not page.exists():
             super().send_error(code, message, explain)
-            return
-        self.send_response(code)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.end_headers()
-        self.wfile.write(page.read_bytes())
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, page)
 
     @override
     def log_message(self, format: str, *args: object) -> None:
