@@ -42,7 +42,7 @@ export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve site quality test check lint architecture types unit site-tests chaos coverage lowest bench fmt lock clean
+.PHONY: help setup demo serve site published quality test check lint architecture types unit site-tests chaos coverage lowest bench peers fmt lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,9 @@ site: $(READY) ## Build the site strictly into site/
 
 quality: $(READY) ## Measure the built site and keep the figures for its Quality page (ARGS="search weight")
 	$(PY) -m tools.quality $(ARGS)
+
+published: $(READY) ## Add the addresses of the built site to those that must not vanish
+	$(PY) -m tools.published site
 
 test: $(READY) ## Run everything that must pass
 	@failed=""; table=""; begin=$$(date +%s); \
@@ -118,6 +121,9 @@ lowest: ## Run the tests with the oldest dependencies that pyproject.toml admits
 
 bench: $(BENCH_READY) $(PEERS_READY) ## Measure Rustforge beside its peers
 	$(BENCH)/bin/python -m benchmarks $(ARGS)
+
+peers: $(READY) $(BENCH_READY) $(BENCH)-jobs-arq/.ready-$(PLACE) $(BENCH)-jobs-celery/.ready-$(PLACE) ## Run what the pages show of other libraries
+	$(PY) -m tools.peers
 
 fmt: $(READY) ## Format the code and apply the safe fixes
 	$(BIN)/ruff check --fix-only --quiet $(CODE)

@@ -8,6 +8,7 @@ python -m tools.machine_readable site
 * `changelog.xml`: the versions of the changelog as RSS 2.0
 * `assets/cards/`: the picture of each page for those who share it
 * `search/sections.json`, for the search: see `tools.search_index`
+* pages that redirect from former addresses: see `tools.redirects`
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ from mkdocs.config import load_config
 from mkdocs.utils.meta import get_data
 
 from rustforge.http.app_error import AppError, title_of
-from tools import cards, search_index
+from tools import cards, redirects, search_index
 from tools.code_links.reference import Reference, signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from mkdocs.config.defaults import MkDocsConfig
 
 __all__ = ["Guide", "write"]
 
@@ -72,10 +75,10 @@ class Page:
 class Guide:
     """The pages of a working copy, as Markdown that stands by itself."""
 
-    def __init__(self, root: Path = ROOT) -> None:
-        """Read what `mkdocs.yml` names."""
+    def __init__(self, root: Path = ROOT, config: MkDocsConfig | None = None) -> None:
+        """Read what `mkdocs.yml` names, or another configuration."""
         self._root = root
-        self._config: Any = load_config(str(root / "mkdocs.yml"))
+        self._config: Any = config or load_config(str(root / "mkdocs.yml"))
         self._reference = Reference.of(root)
         options = dict(self._config["mdx_configs"]["pymdownx.snippets"])
         options["auto_append"] = []  # the abbreviations
@@ -189,16 +192,17 @@ def feed_of(changelog: str, url: str, name: str) -> str:
     return ET.tostring(rss, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def write(site: Path, root: Path = ROOT, *, pictures: bool = True) -> None:
+def write(site: Path, root: Path = ROOT, *, config: MkDocsConfig | None = None, pictures: bool = True) -> None:
     """Write all of it into a built site.
 
     Args:
         site: The site.
         root: The working copy.
+        config: What it was built with, if not with `mkdocs.yml`.
         pictures: Whether the cards are drawn, too.
     """
     search_index.write(site)
-    guide = Guide(root)
+    guide = Guide(root, config)
     pages = list(guide.pages())
     lines = [f"# {guide.name}", "", f"> {guide.description}"]
     section = None
@@ -215,6 +219,7 @@ def write(site: Path, root: Path = ROOT, *, pictures: bool = True) -> None:
     (site / "llms.txt").write_text("\n".join(lines) + "\n")
     (site / "llms-full.txt").write_text("\n\n".join(f"<!-- {page.url} -->\n\n{page.text}" for page in pages))
     (site / "errors.json").write_text(json.dumps(error_codes(), indent=2) + "\n")
+    redirects.write(site, guide.url, redirects.read(root))
     (site / "changelog.xml").write_text(feed_of((root / "CHANGELOG.md").read_text(), guide.url, guide.name))
 
 
