@@ -37,6 +37,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,7 +108,7 @@ def find_blocks(page: Path) -> Iterator[Block]:
     opened: tuple[str, str, str, int] | None = None
     body: list[str] = []
     for number, line in enumerate(page.read_text().splitlines(), 1):
-        fence = _FENCE.match(line)
+        fence = _FENCE.match(line) if "``" in line or "~~" in line else None
         if opened is None and fence:
             language = re.match(r"\{? *\.?([\w+-]*)", fence["info"])
             title = re.search(r'title="([^"]*)"', fence["info"])
@@ -122,6 +123,7 @@ def find_blocks(page: Path) -> Iterator[Block]:
         raise BlockError(msg)
 
 
+@cache
 def read_sections(text: str) -> dict[str, str]:
     """Read the sections of a file, each without the markers in it and without its common indentation.
 
