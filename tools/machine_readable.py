@@ -33,6 +33,7 @@ from mkdocs.utils.meta import get_data
 from rustforge.http.app_error import AppError, title_of
 from tools import cards, redirects, search_index
 from tools.code_links.reference import Reference, signature_of
+from tools.quality.page import fill
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,7 +118,7 @@ class Guide:
 
     def _expand(self, text: str, folder: PurePosixPath) -> str:
         """Put snippets and reference entries where the page names them, and make links absolute."""
-        text = "\n".join(self._snippets.run(text.splitlines()))
+        text = "\n".join(self._snippets.run(fill(text).splitlines()))
         text = re.sub(r"\n\n( *```)$", r"\n\1", text, flags=re.MULTILINE)
         text = _DIRECTIVE.sub(self._describe, f"{text}\n")
         text = _ATTRIBUTES.sub("", _CROSS_REFERENCE.sub(r"\1", text))
