@@ -43,6 +43,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import jinja2
+import tree_sitter
+import tree_sitter_php
 import yaml  # type: ignore[import-untyped] # its stubs are a package of their own
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ SECONDS = 30
 """How long a snippet may take."""
 
 _FENCE = re.compile(r"^(?P<indent>[ \t>]*)(?P<ticks>`{3,}|~{3,}) *(?P<info>[^`]*)$")
+_PHP = tree_sitter.Language(tree_sitter_php.language_php_only())
 _INCLUDE = re.compile(r'^-+8<-+ +"(?P<path>[^":]+)(?::(?P<section>[a-z][\w-]*)|(?P<lines>(?::\d*){1,2}))?"$')
 _MARKER = re.compile(r"^.*-8<-+ +\[(?P<edge>start|end):(?P<name>[a-z][\w-]*)\].*\n?", re.MULTILINE)
 
@@ -165,6 +168,13 @@ def check_dotenv(body: str) -> None:
             raise BlockError(msg)
 
 
+def check_php(body: str) -> None:
+    """Check the grammar of PHP, which is not run."""
+    if tree_sitter.Parser(_PHP).parse(body.encode()).root_node.has_error:
+        msg = "the grammar of PHP has no such text"
+        raise BlockError(msg)
+
+
 CHECKS: dict[str, Callable[[str], object]] = {
     "bash": check_shell,
     "console": check_prompts,
@@ -172,6 +182,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "ini": lambda body: configparser.ConfigParser().read_string(body),
     "jinja": jinja2.Environment().parse,  # noqa: S701 - nothing is filled in
     "json": json.loads,
+    "php": check_php,
     "toml": tomllib.loads,
     "yaml": lambda body: list(yaml.safe_load_all(body)),
 }
