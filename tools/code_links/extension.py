@@ -18,7 +18,7 @@ from markdown.postprocessors import Postprocessor  # type: ignore[import-untyped
 from typing_extensions import override
 
 from tools.code_links.names import names_of
-from tools.code_links.reference import Reference
+from tools.code_links.reference import Reference, stamps_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
     from markdown import Markdown
 
     from tools.code_links.names import Found
+    from tools.code_links.reference import Stamps
 
 __all__ = ["LINKER", "CodeLinks", "Linker", "Place", "find_lines", "makeExtension"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _MARKER = re.compile(r"^.*-8<-+ +\[(?P<edge>start|end):(?P<name>[a-z][\w-]*)\].*$")
+_START = '<div class="language-python'
 _BLOCK = re.compile(
-    r'(<div class="language-python[^"]*">(?:<span class="filename">.*?</span>)?<pre[^>]*>.*?<code>)(.*?)(</code>)',
+    rf'({_START}[^"]*">(?:<span class="filename">.*?</span>)?<pre[^>]*>.*?<code>)(.*?)(</code>)',
     re.DOTALL,
 )
 _PIECE = re.compile(r"<[^>]*>|[^<]+")
@@ -56,6 +58,23 @@ class Place(NamedTuple):
     indentation: int
 
 
+class _Example:
+    """A file of the examples, as it was read."""
+
+    def __init__(self, file: Path) -> None:
+        self.source = file.read_text()
+        self.names: dict[tuple[int, int], Found] | None = None
+        self.sections: dict[str, list[Place]] = {}
+        for lines in _sections(self.source.splitlines()):
+            text = textwrap.dedent("\n".join(line for _, line in lines)).strip("\n")
+            first = next((index for index, (_, line) in enumerate(lines) if line.strip()), 0)
+            places = [
+                Place(file, number, _indentation(line) - _indentation(shown))
+                for (number, line), shown in zip(lines[first:], text.splitlines(), strict=False)
+            ]
+            self.sections.setdefault(text, places)
+
+
 class Linker:
     """Knows the examples, and what the names in them stand for."""
 
@@ -63,7 +82,10 @@ class Linker:
         """Find them; nothing is read yet."""
         self.root = root
         self._reference: Reference | None = None
-        self._names: dict[Path, tuple[str, dict[tuple[int, int], Found]]] = {}
+        self._stamps: Stamps = {}
+        self._examples: dict[Path, _Example] = {}
+        self._blocks: dict[str, list[Place]] = {}
+        self._tooltips: dict[str, str] = {}
 
     @property
     def reference(self) -> Reference:
@@ -78,32 +100,34 @@ class Linker:
         found = Reference.of(self.root)
         if found is not self._reference:
             self._reference = found
-            self._names = {}
+            self._tooltips = {}
+            for example in self._examples.values():
+                example.names = None
+        stamps = stamps_of(self.root / "examples", ".py")
+        if stamps != self._stamps:
+            self._examples = {
+                file: self._examples[file] if self._stamps.get(file) == stamps[file] else _Example(file)
+                for file in sorted(stamps)
+            }
+            blocks: dict[str, list[Place]] = {}
+            for example in self._examples.values():
+                blocks = {**example.sections, **blocks}
+            self._stamps, self._blocks = stamps, blocks
 
     def blocks(self) -> dict[str, list[Place]]:
         """Give the lines of each section, and of each whole file, by its text."""
-        found: dict[str, list[Place]] = {}
-        for file in sorted((self.root / "examples").rglob("*.py")):
-            for lines in _sections(file.read_text().splitlines()):
-                text = textwrap.dedent("\n".join(line for _, line in lines)).strip("\n")
-                first = next((index for index, (_, line) in enumerate(lines) if line.strip()), 0)
-                found.setdefault(
-                    text,
-                    [
-                        Place(file, number, _indentation(line) - _indentation(shown))
-                        for (number, line), shown in zip(lines[first:], text.splitlines(), strict=False)
-                    ],
-                )
-        return found
+        if not self._blocks:
+            self.refresh()
+        return self._blocks
 
     def names(self, file: Path) -> dict[tuple[int, int], Found]:
         """Give the names in a file by line and column."""
-        source = file.read_text()
-        known = self._names.get(file)
-        if known is None or known[0] != source:
-            known = source, {(one.line, one.column): one for one in names_of(source, self.reference)}
-            self._names[file] = known
-        return known[1]
+        if not self._examples:
+            self.refresh()
+        example = self._examples[file]
+        if example.names is None:
+            example.names = {(one.line, one.column): one for one in names_of(example.source, self.reference)}
+        return example.names
 
     def link(self, page: str) -> str:
         """Write the links into a page.
@@ -111,15 +135,11 @@ class Linker:
         Args:
             page: Its HTML.
         """
-        if not _BLOCK.search(page):
-            return page
-        self.refresh()
-        blocks = self.blocks()
-        return _BLOCK.sub(lambda match: match[1] + self._link_block(match, page, blocks) + match[3], page)
+        return _BLOCK.sub(lambda match: match[1] + self._link_block(match, page) + match[3], page)
 
-    def _link_block(self, match: re.Match[str], page: str, blocks: dict[str, list[Place]]) -> str:
+    def _link_block(self, match: re.Match[str], page: str) -> str:
         text = html.unescape(re.sub(r"<[^>]*>", "", match[2]))
-        places = find_lines(text.strip("\n"), blocks)
+        places = find_lines(text.strip("\n"), self.blocks())
         headings = _HEADING.findall(page, 0, match.start())
         anchor = headings[-1] if headings else ""
         line, column = len(text.lstrip("\n")) - len(text), 0
@@ -147,7 +167,10 @@ class Linker:
         identifier = self.identifier_of(name)
         if identifier is None:
             return text
-        tooltip = self.reference.tooltip_of(name.path).translate(_IN_ATTRIBUTES).replace("\n", "&#10;")
+        tooltip = self._tooltips.get(name.path)
+        if tooltip is None:
+            tooltip = self.reference.tooltip_of(name.path).translate(_IN_ATTRIBUTES).replace("\n", "&#10;")
+            self._tooltips[name.path] = tooltip
         backlink = f' backlink-type="used-by" backlink-anchor="{anchor}"' if anchor and "." in identifier else ""
         return f'<autoref identifier="{identifier}" title="{tooltip}"{backlink}>{text}</autoref>'
 
@@ -199,9 +222,19 @@ LINKER = Linker()
 class _Links(Postprocessor):  # type: ignore[misc]
     """Runs when the HTML of code blocks is in its place."""
 
+    def __init__(self, md: Markdown) -> None:
+        """Prepare for a page; both engines make an instance for each."""
+        super().__init__(md)
+        self._fresh = False
+
     @override
     def run(self, text: str) -> str:
-        """Write the links into a page."""
+        """Write the links into a page, or into a docstring on it."""
+        if _START not in text:
+            return text
+        if not self._fresh:
+            LINKER.refresh()
+            self._fresh = True
         return LINKER.link(text)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import griffe
 import yaml  # type: ignore[import-untyped] # its stubs are a package of their own
@@ -12,9 +14,11 @@ from mkdocstrings import Inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-__all__ = ["Reference", "signature_of"]
+__all__ = ["Reference", "Stamps", "signature_of", "stamps_of"]
+
+Stamps: TypeAlias = dict[Path, int]
+"""When each of some files was written."""
 
 _DIRECTIVE = re.compile(r"^#* *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n)*)", re.MULTILINE)
 _LONGEST_SUMMARY = 160
@@ -40,11 +44,11 @@ class Reference:
     @classmethod
     def of(cls, root: Path) -> Reference:
         """Return that of a working copy, which is read again when a file has changed."""
-        folders = ((root / "src", "*.py"), (root / "docs" / "reference", "*.md"), (root / "docs" / "includes", "*.inv"))
-        files = [file for folder, pattern in folders for file in folder.rglob(pattern)]
-        stamp = len(files), max(file.stat().st_mtime_ns for file in files)
-        if root not in _read or _read[root][0] != stamp:
-            _read[root] = stamp, cls.read(root)
+        docs = root / "docs"
+        folders = ((root / "src", ".py"), (docs / "reference", ".md"), (docs / "includes", ".inv"))
+        stamps = {file: stamp for folder in folders for file, stamp in stamps_of(*folder).items()}
+        if root not in _read or _read[root][0] != stamps:
+            _read[root] = stamps, cls.read(root)
         return _read[root][1]
 
     @classmethod
@@ -112,7 +116,18 @@ class Reference:
         return "\n".join(part for part in (signature, summary[:_LONGEST_SUMMARY]) if part)
 
 
-_read: dict[Path, tuple[tuple[int, int], Reference]] = {}
+_read: dict[Path, tuple[Stamps, Reference]] = {}
+
+
+def stamps_of(folder: Path, suffix: str) -> Stamps:
+    """Tell when each file below a folder was written."""
+    found: Stamps = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(suffix):
+                file = Path(parent, name)
+                found[file] = file.stat().st_mtime_ns
+    return found
 
 
 def signature_of(found: griffe.Object, longest: int = _LONGEST_SIGNATURE, *, types: bool = False) -> str:
