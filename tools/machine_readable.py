@@ -7,7 +7,7 @@ python -m tools.machine_readable site
 * `errors.json`: every `error_code` with its status, title and class
 * `changelog.xml`: the versions of the changelog as RSS 2.0
 * `assets/cards/`: the picture of each page for those who share it
-* `search/sections.json`, for the search: see `tools.search_index`
+* `search/search_index.json` and its worker: see `tools.search_index`
 * pages that redirect from former addresses: see `tools.redirects`
 """
 

@@ -1,10 +1,7 @@
-"""Give a site that MkDocs has built a search that is loaded when somebody searches, and that finds.
+"""Give a site that MkDocs has built a search that finds.
 
-What comes with Material loads the whole index with every page, and ranks by words as they stand. Here
-
-* `search/sections.json` has the sections as plain text, without the back-links of the reference
-* `search/search_index.json`, which every page loads, keeps its settings and has no sections
-* the worker that Material's search box asks is `tools/search_worker.js`
+MkDocs' index has HTML, and the back-links of the reference; here it becomes plain text without these. And the worker that
+Material's search box asks becomes `tools/search_worker.js`, as Material's own ranks by words as they stand.
 """
 
 from __future__ import annotations
@@ -24,12 +21,11 @@ _BLANKS = re.compile(r"[^\S\n]+")
 
 
 def write(site: Path) -> None:
-    """Change the search of a site that was just built."""
+    """Change the index and the worker of a site that was just built."""
     file = site / "search" / "search_index.json"
     index = json.loads(file.read_text())
-    sections = [_section(**one) for one in index["docs"]]
-    (site / "search" / "sections.json").write_text(json.dumps(sections, separators=(",", ":"), ensure_ascii=False))
-    file.write_text(json.dumps({**index, "docs": []}))
+    index["docs"] = [_section(**one) for one in index["docs"]]
+    file.write_text(json.dumps(index, separators=(",", ":"), ensure_ascii=False))
     (worker,) = (site / "assets" / "javascripts" / "workers").glob("search.*.min.js")
     worker.write_text(WORKER.read_text())
 

@@ -1,6 +1,6 @@
-// The search of the site: the worker that Material's search box asks, in place of the one that comes with it. It loads
-// the sections with the first question, and ranks them by the words of their titles and texts (BM25), by words that
-// stand side by side, and by how much of the question they have. `make quality ARGS=search` says how well.
+// The search of the site: the worker that Material's search box asks, in place of the one that comes with it. It ranks
+// sections by the words of their titles and texts (BM25), by words that stand side by side, and by how much of the
+// question they have. `make quality ARGS=search` says how well.
 
 const SETUP = 0, READY = 1, QUERY = 2, RESULT = 3 // Material's messages
 
@@ -40,8 +40,9 @@ function terms(text) {
     for (const { whole, part } of words(line)) {
       if (whole) single.push(whole)
       if (!part) continue
+      if (STOP.has(part)) continue
       const term = stem(part)
-      if (!STOP.has(part)) single.push(term)
+      single.push(term)
       if (last) pairs.push(`${last} ${term}`)
       last = term
     }
@@ -50,7 +51,8 @@ function terms(text) {
 }
 
 const PLACE = [ // how much a part of the site is asked for
-  [/^reference\//, 0.6], [/^project\/(changelog|contributing)/, 0.4], [/^project\/|^start\/from-rust/, 0.6], [/^cookbook\//, 0.8],
+  [/^reference\/messages/, 1], [/^reference\//, 0.35], [/^project\/(changelog|contributing)/, 0.25],
+  [/^project\/|^start\/from-rust/, 0.4], [/^cookbook\//, 0.7],
 ]
 
 class Index {
@@ -114,6 +116,7 @@ class Index {
 
   ask(question) {
     const raw = question.trim()
+    const name = /^[\w.()]+$/.test(raw) && /[._A-Z]/.test(raw) ? raw.replace(/\(.*/, "") : "" // one of the API
     let { single, pairs } = terms(raw)
     if (!single.length) single = [...words(raw)].map(({ part }) => part && stem(part)).filter(Boolean)
     const scores = new Map(), matched = new Set()
@@ -155,7 +158,7 @@ class Index {
         if (matched.has(term)) known += this.weight(term)
       }
       let rank = score * has ** 2 * section.prior * (1 + 0.5 * (all ? known / all : 0))
-      if (section.names.has(raw.replace(/\(.*\)$/, "")) && /[._A-Z]/.test(raw)) rank *= 20
+      if (section.names.has(name)) rank *= 20
       found.push({ section, rank })
     }
     found.sort((a, b) => b.rank - a.rank)
@@ -220,10 +223,13 @@ function answer(index, question) {
   return { items: [...cards.values()], suggest: index.complete(words.at(-1)) }
 }
 
-let loading
-const load = () => loading ??= fetch("../../../search/sections.json").then(file => file.json()).then(all => new Index(all))
+let index
 
-addEventListener("message", async ({ data: { type, data } }) => {
-  if (type === SETUP) postMessage({ type: READY })
-  else if (type === QUERY) postMessage({ type: RESULT, data: data.trim() ? answer(await load(), data) : { items: [] } })
+addEventListener("message", ({ data: { type, data } }) => {
+  if (type === SETUP) {
+    index = new Index(data.docs)
+    postMessage({ type: READY })
+  } else if (type === QUERY) {
+    postMessage({ type: RESULT, data: data.trim() ? answer(index, data) : { items: [] } })
+  }
 })

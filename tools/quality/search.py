@@ -109,14 +109,14 @@ def measure(site: Path) -> list[Row]:
     three = sum(0 < one.rank <= 3 for one in answers)
     later = [f"“{one.question.text}” ({one.rank or 'not shown'})" for one in answers if one.rank != 1]
     note = f"Not first: {', '.join(later)}." if later else ""
-    index = len(gzip.compress((site / "search" / "sections.json").read_bytes(), 9))
+    index = len(gzip.compress((site / "search" / "search_index.json").read_bytes(), 9))
     return [
         Row("Questions in users' words", str(len(answers))),
         _share(
             "The right section is first", first, len(answers), FIRST, f"Not first: {', '.join(later)}." if later else ""
         ),
         _share("The right section is among the first three", three, len(answers), FIRST_THREE, ""),
-        Row("What the search loads with the first question, compressed", f"{index / 1000:.0f} KB"),
+        Row("What the search loads when it is opened, compressed", f"{index / 1000:.0f} KB"),
     ]
 
 
