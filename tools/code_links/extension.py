@@ -149,9 +149,11 @@ class Linker:
             if not piece.startswith("<"):
                 plain = html.unescape(piece)
                 place = places[line] if 0 <= line < len(places) else None
-                name = self.names(place.file).get((place.line, column + place.indentation)) if place else None
-                if name and name.text == plain:
-                    written = self._autoref(name, piece, anchor)
+                sign = "@" if re.match(r"@\w", plain) else ""  # a decorator is one piece with its sign
+                where = (place.line, column + len(sign) + place.indentation) if place else (0, 0)
+                name = self.names(place.file).get(where) if place else None
+                if name and sign + name.text == plain:
+                    written = sign + self._autoref(name, piece.removeprefix(sign), anchor)
                 newlines = plain.count("\n")
                 line += newlines
                 column = len(plain) - plain.rfind("\n") - 1 if newlines else column + len(plain)
