@@ -325,7 +325,7 @@ class Project:
         if suffix and (typed or not any(includes)):
             msg = f'a {block.language} block holds nothing but lines such as --8<-- "page/file{suffix}"'
             raise BlockError(msg)
-        text = "\n".join(
+        text = ("\n\n" if suffix else "\n").join(  # sections with a blank line between
             self._resolve(include, suffix) if include else line for include, line in zip(includes, lines, strict=True)
         )
         if not suffix:
