@@ -4,6 +4,7 @@
 PORT ?= 8000
 VENV ?= .venv
 ARGS ?=
+VERSION ?= dev
 SECONDS ?= 120
 
 # The interpreter of the environment: python3 where it fits, else the newest that does. It is run, not only found:
@@ -42,7 +43,7 @@ export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve site published quality test check lint architecture types unit site-tests chaos coverage lowest bench peers fmt lock clean
+.PHONY: help setup demo serve site publish rollback published quality test check lint architecture types unit site-tests chaos coverage lowest bench peers fmt lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -62,6 +63,12 @@ site: $(READY) ## Build the site strictly into site/
 
 quality: $(READY) ## Measure the built site and keep the figures for its Quality page (ARGS="search weight")
 	$(PY) -m tools.quality $(ARGS)
+
+publish: $(READY) ## Put a version of the site on the branch gh-pages (VERSION=dev or 0.1.0 ARGS=--push)
+	$(PY) -m tools.publish $(VERSION) $(ARGS)
+
+rollback: ## Take the published site back by a step (ARGS="--to commit")
+	$(or $(PYTHON),python3) -m tools.rollback $(ARGS)
 
 published: $(READY) ## Add the addresses of the built site to those that must not vanish
 	$(PY) -m tools.published site
