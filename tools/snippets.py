@@ -198,6 +198,8 @@ _SHOWN = {
 
 PROVEN_BY = {
     "examples/client/*": "tests/acceptance/test_generated_client.py",
+    "examples/peers/*/*.out": "tests/site/test_peers.py",
+    "examples/peers/*/*.py": "tests/site/test_peers.py",
     "examples/shop/**/*.py": "examples/shop/tests/conftest.py",
     "examples/snippets/*/*.http": "tests/integration/test_exchanges.py",
     "examples/snippets/*/*.out": "tests/site/test_snippets.py",

@@ -123,7 +123,7 @@ def test_code_is_copied(page: Page, address: str) -> None:
     """A click copies the code of a block, which is the file that the page shows."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(address)
-    shown = read_sections((ROOT / "examples" / "snippets" / "home" / "cache.py").read_text())["cache"]
+    shown = read_sections((ROOT / "examples" / "snippets" / "home" / "first.py").read_text())["first"]
     block = page.locator(".language-python.highlight").first
     block.hover()
     block.locator("button[data-md-type=copy]").click()

@@ -1,0 +1,60 @@
+"""What the site says of other libraries: their programs were run and do what ours do, and each claim has a source."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import re
+import sys
+
+import pytest
+
+from tests.site.conftest import ROOT
+from tools.code_links.extension import Linker
+from tools.peers import ENVIRONMENTS, RAN, digest, programs
+
+OURS = ROOT / "examples" / "snippets" / "migrate"
+PEERS = sorted(ENVIRONMENTS)
+
+
+def pinned(peer: str) -> str:
+    """Read the version of a library that its environment has."""
+    name = f"bench-jobs-{peer}" if (ROOT / "requirements" / f"bench-jobs-{peer}.txt").exists() else "bench"
+    found = re.search(rf"^{peer}==(\S+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_programs_were_run(peer: str) -> None:
+    """What pages show of a library was run as it stands, with the version that is pinned and that its page names."""
+    ran = json.loads(RAN.read_text())[peer]
+    found = {"version": pinned(peer), "programs": {program.name: digest(program) for program in programs(peer)}}
+    assert ran == found, "run: make peers"
+    page = (ROOT / "docs" / "migrate" / f"{peer}.md").read_text()
+    assert re.search(
+        rf"Compared with {peer} {re.escape(ran['version'])}\b.*, on 20\d\d-\d\d-\d\d\.", page, re.IGNORECASE
+    )
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_both_print_the_same(peer: str) -> None:
+    """Each program of ours that stands beside one of theirs prints what that one prints."""
+    for program in programs(peer):
+        names = (f"{peer}_{program.name}", program.name)
+        ours = next(OURS / name for name in names if (OURS / name).exists())
+        assert ours.with_suffix(".out").read_text() == program.with_suffix(".out").read_text(), program
+
+
+def test_links_in_their_code_lead_to_the_standard_library() -> None:
+    """No name of another library is taken for one of ours, or of a library that it does not come from."""
+    linker = Linker(ROOT)
+    linked = 0
+    for peer in PEERS:
+        for program in programs(peer):
+            for name in linker.names(program).values():
+                if linker.identifier_of(name) is not None:
+                    linked += 1
+                    module = name.path.partition(".")[0]
+                    assert module in sys.stdlib_module_names or hasattr(builtins, module), f"{program}: {name}"
+    assert linked > 50
