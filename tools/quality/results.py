@@ -63,7 +63,7 @@ def save(name: str, title: str, command: str, rows: list[Row]) -> None:
     (FOLDER / f"{name}.json").write_text(json.dumps(asdict(result), indent=2, ensure_ascii=False) + "\n")
 
 
-def load() -> list[Result]:
-    """Read what was kept, by name."""
-    found = [json.loads(file.read_text()) for file in sorted(FOLDER.glob("*.json"))]
+def load(folder: Path | None = None) -> list[Result]:
+    """Read what was kept, by name; here, or in the folder of another working copy."""
+    found = [json.loads(file.read_text()) for file in sorted((folder or FOLDER).glob("*.json"))]
     return [Result(**{**one, "rows": tuple(Row(**row) for row in one["rows"])}) for one in found]
