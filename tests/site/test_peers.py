@@ -58,3 +58,21 @@ def test_links_in_their_code_lead_to_the_standard_library() -> None:
                     module = name.path.partition(".")[0]
                     assert module in sys.stdlib_module_names or hasattr(builtins, module), f"{program}: {name}"
     assert linked > 50
+
+
+def test_each_claim_has_its_source() -> None:
+    """Each cell of the comparison leads to its source, on the site for ours; it is dated and names pinned versions."""
+    page = (ROOT / "docs" / "project" / "comparison.md").read_text()
+    bare: list[str] = []
+    for line in re.findall(r"^\| (?!\| |---).*\|$", page, re.MULTILINE):
+        what, ours, *theirs = (cell.strip() for cell in line.strip("|").split("|"))
+        bare += [f"{what}: {ours}"] * (re.fullmatch(r"\[[^]]+\]\((?!http)\S+\)", ours) is None)
+        source = r"\[[^]]+\](\[[\w-]+\]|\(benchmarks\.md#[\w-]+\))|not by us"
+        bare += [f"{what}: {cell}" for cell in theirs if re.fullmatch(source, cell) is None]
+    assert bare == []
+    used, defined = set(re.findall(r"\]\[([\w-]+)\]", page)), re.findall(r"^\[([\w-]+)\]: https://", page, re.MULTILINE)
+    assert sorted(used) == sorted(defined)
+    told = " ".join(page.split()).lower()
+    assert re.search(r"compared on 20\d\d-\d\d-\d\d, with ", told)
+    for peer in ("aiocache", "arq", "cashews", "celery", "dramatiq", "saq", "taskiq"):
+        assert f"{peer} {pinned(peer)}" in told, peer
