@@ -82,7 +82,6 @@ class Guide:
         self._config: Any = config or load_config(str(root / "mkdocs.yml"))
         self._reference = Reference.of(root)
         options = dict(self._config["mdx_configs"]["pymdownx.snippets"])
-        options["auto_append"] = []  # the abbreviations
         options["base_path"] = [str(root / path) for path in options["base_path"]]
         reader = markdown.Markdown(extensions=["pymdownx.snippets"], extension_configs={"pymdownx.snippets": options})
         self._snippets = reader.preprocessors["snippet"]

@@ -106,8 +106,8 @@ class Linker:
         stamps = stamps_of(self.root / "examples", ".py")
         if stamps != self._stamps:
             self._examples = {
-                file: self._examples[file] if self._stamps.get(file) == stamps[file] else _Example(file)
-                for file in sorted(stamps)
+                file: self._examples[file] if self._stamps.get(str(file)) == stamps[str(file)] else _Example(file)
+                for file in sorted(map(Path, stamps))
             }
             blocks: dict[str, list[Place]] = {}
             for example in self._examples.values():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import griffe
@@ -14,11 +13,12 @@ from mkdocstrings import Inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["Reference", "Stamps", "signature_of", "stamps_of"]
 
-Stamps: TypeAlias = dict[Path, int]
-"""When each of some files was written."""
+Stamps: TypeAlias = dict[str, int]
+"""When each of some files was written, by its path."""
 
 _DIRECTIVE = re.compile(r"^#* *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n)*)", re.MULTILINE)
 _LONGEST_SUMMARY = 160
@@ -46,7 +46,9 @@ class Reference:
         """Return that of a working copy, which is read again when a file has changed."""
         docs = root / "docs"
         folders = ((root / "src", ".py"), (docs / "reference", ".md"), (docs / "includes", ".inv"))
-        stamps = {file: stamp for folder in folders for file, stamp in stamps_of(*folder).items()}
+        stamps: Stamps = {}
+        for folder in folders:
+            stamps |= stamps_of(*folder)
         if root not in _read or _read[root][0] != stamps:
             _read[root] = stamps, cls.read(root)
         return _read[root][1]
@@ -122,11 +124,14 @@ _read: dict[Path, tuple[Stamps, Reference]] = {}
 def stamps_of(folder: Path, suffix: str) -> Stamps:
     """Tell when each file below a folder was written."""
     found: Stamps = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            if name.endswith(suffix):
-                file = Path(parent, name)
-                found[file] = file.stat().st_mtime_ns
+    folders = [str(folder)]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                if entry.name.endswith(suffix):
+                    found[entry.path] = entry.stat().st_mtime_ns
+                elif entry.is_dir():
+                    folders.append(entry.path)
     return found
 
 
