@@ -43,7 +43,7 @@ export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve new-page site publish rollback published quality test check lint architecture types unit site-tests chaos coverage lowest bench peers fmt lock clean
+.PHONY: help setup demo serve new-page screenshots site publish rollback published quality test check lint architecture types unit site-tests chaos coverage lowest bench peers fmt lock clean
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ serve: $(READY) ## Build the site strictly and serve it with live reload (PORT=8
 
 new-page: $(READY) ## Begin a page of the site (PAGE=async/locks.md TITLE="Locks" KIND=how-to)
 	@$(PY) -m tools.new_page "$(PAGE)" --title "$(TITLE)" --kind "$(or $(KIND),how-to)"
+
+screenshots: $(READY) ## Take the screenshots that the pages show, of the demo in a browser
+	$(PY) -m tools.screenshots
 
 site: $(READY) ## Build the site strictly into site/
 	$(PY) -m mkdocs build --strict
