@@ -1,7 +1,7 @@
 """Give a site that MkDocs has built a search that finds.
 
-MkDocs' index has HTML, and the back-links of the reference; here it becomes plain text without these. And the worker that
-Material's search box asks becomes `tools/search_worker.js`, as Material's own ranks by words as they stand.
+MkDocs' index has HTML, lists of links and the back-links of the reference; here it becomes plain text without these. And
+the worker that Material's search box asks becomes `tools/search_worker.js`, as Material's own ranks words as they stand.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from pathlib import Path
 __all__ = ["write"]
 
 WORKER = Path(__file__).with_name("search_worker.js")
-_BACKLINKS = re.compile(r"(?:Referenced by|Used by): <ul>.*|<p>Source</p>\s*$", re.DOTALL)
-_BREAK = re.compile(r"\s*</?(?:p|pre|li|ul|ol)>\s*")
+_LINKS = re.compile(r"<p>Source</p>|(?:Referenced by|Used by): <ul>.*", re.DOTALL)
+_CODE = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
+_BREAK = re.compile(r"\s*</?(?:p|li|ul|ol)>\s*")
 _TAG = re.compile(r"</?(?:code|sub|sup)>")
-_BLANKS = re.compile(r"[^\S\n]+")
+_BLANKS = re.compile(r"(?<!^)\s+")
 
 
 def write(site: Path) -> None:
     """Change the index and the worker of a site that was just built."""
     file = site / "search" / "search_index.json"
     index = json.loads(file.read_text())
-    index["docs"] = [_section(**one) for one in index["docs"]]
+    index["docs"] = [_section(**one) for one in index["docs"] if one["title"] != "See also"]
     file.write_text(json.dumps(index, separators=(",", ":"), ensure_ascii=False))
     (worker,) = (site / "assets" / "javascripts" / "workers").glob("search.*.min.js")
     worker.write_text(WORKER.read_text())
@@ -34,7 +35,7 @@ def _section(location: str, title: str, text: str, **_: object) -> dict[str, str
     """Make plain text of a section; a name of the API is titled as code has it, a method with its class."""
     title = _plain(title)
     if location.startswith("reference/"):
-        text = _BACKLINKS.sub("", text)
+        text = _LINKS.sub("", text)
         path = location.partition("#")[2].split(".")
         if path[0] == "rustforge" and "." not in title:
             title = ".".join(path[-2:] if path[-2][0].isupper() else path[-1:])
@@ -42,6 +43,7 @@ def _section(location: str, title: str, text: str, **_: object) -> dict[str, str
 
 
 def _plain(text: str) -> str:
-    """Remove the tags, with a line for each block."""
-    lines = _BLANKS.sub(" ", _TAG.sub("", _BREAK.sub("\n", text))).splitlines()
-    return html.unescape("\n".join(line.strip() for line in lines if line.strip()))
+    """Remove the tags, with a line for each block; lines of code begin with a tab, by which they are known."""
+    text = _CODE.sub(lambda code: "\n" + re.sub(r"^\s*(?=\S)", "\t", code[1], flags=re.MULTILINE) + "\n", text)
+    lines = (_BLANKS.sub(" ", line).strip(" ") for line in _TAG.sub("", _BREAK.sub("\n", text)).split("\n"))
+    return html.unescape("\n".join(line for line in lines if line.strip()))

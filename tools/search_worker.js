@@ -12,7 +12,7 @@ const STOP = new Set(("a about after all am an and any are as at be been but by 
 
 // What people say, and what the pages say.
 const SAME = [
-  ["mail", "email"],
+  ["mail", "email"], ["run", "ran"], ["fast", "speed", "performanc", "benchmark"],
 ]
 
 const stem = word => {
@@ -22,38 +22,47 @@ const stem = word => {
   return word.length > 3 ? word.replace(/[eyi]$/, "") : word
 }
 
-// The words of a text, each with its parts: "Cache.remember" is itself, "cache" and "remember".
-function* words(text) {
-  for (const [whole] of text.matchAll(/[\p{L}\p{N}_]+(?:[.+-][\p{L}\p{N}_]+)*/gu)) {
-    const parts = whole.match(/\p{Lu}+(?!\p{Ll})|\p{Lu}?\p{Ll}+|\p{N}+/gu) ?? []
-    if (parts.length > 1) yield { whole: whole.toLowerCase() }
-    if (whole.includes("-")) yield { whole: whole.toLowerCase().replaceAll("-", "") }
-    for (const part of parts) yield { part: part.toLowerCase() }
-  }
-}
+// Names that are one word, whatever their capitals say.
+const NAMES = /FastAPI|OpenAPI|OpenTelemetry|PostgreSQL|SQLAlchemy|TypeScript|JavaScript|WebSocket|GitHub/g
 
-// The terms of a text: stems of its words, its compounds as they stand, and pairs of neighbours.
-function terms(text) {
+const WORD = /[\p{L}\p{N}_]+(?:[.+-][\p{L}\p{N}_]+)*/gu
+
+// The terms of a text: the stems of its words, compounds as they stand beside their parts ("Cache.remember" beside
+// "cache" and "remember"), and pairs of neighbours. In a title, neighbours are a compound, too ("time zone").
+function terms(text, isTitle) {
   const single = [], pairs = []
-  for (const line of text.split("\n")) {
-    let last
-    for (const { whole, part } of words(line)) {
-      if (whole) single.push(whole)
-      if (!part) continue
-      if (STOP.has(part)) continue
-      const term = stem(part)
-      single.push(term)
-      if (last) pairs.push(`${last} ${term}`)
-      last = term
+  for (const line of text.replace(NAMES, name => name.toLowerCase()).split("\n")) {
+    let last, before, beside
+    for (const [whole] of line.matchAll(WORD)) {
+      const parts = whole.match(/\p{Lu}+(?!\p{Ll})|\p{Lu}?\p{Ll}+|\p{N}+/gu) ?? []
+      if (parts.length > 1) {
+        single.push(whole.toLowerCase())
+        if (whole.includes("-")) single.push(stem(whole.toLowerCase().replaceAll("-", "")))
+      }
+      for (const cased of parts) {
+        const part = cased.toLowerCase(), term = stem(part)
+        if (beside && beside !== last && !isTitle) pairs.push(`${beside} ${term}`)
+        beside = term
+        if (STOP.has(part)) continue
+        single.push(term)
+        if (last) pairs.push(`${last} ${term}`)
+        if (before && isTitle) single.push(stem(before + part))
+        last = term
+        before = part
+      }
     }
   }
   return { single, pairs }
 }
 
-const PLACE = [ // how much a part of the site is asked for
-  [/^reference\/messages/, 1], [/^reference\//, 0.35], [/^project\/(changelog|contributing)/, 0.25],
-  [/^project\/|^start\/from-rust/, 0.4], [/^cookbook\//, 0.7],
-]
+// How much a section weighs by where it stands, and what is found by where it stands in a section.
+const PLACE = {
+  "reference/messages/": 0.7, "reference/testing/": 0.3, "reference/": 0.35, "project/quality/": 0.1, "project/": 0.3, "start/from-rust/": 0.25, "cookbook/": 0.7, "migrate/": 0.35,
+}
+const WEIGHT = {
+  title: 1.8, page: 0.7, text: 2, code: 0.4, flat: 2.4, length: 0.7, titlePair: 4, textPair: 0.5, whole: 1.4, heading: 0.5,
+  same: 0.8, begun: 0.7, unfinished: 0.2, near: 0.6,
+}
 
 class Index {
   constructor(sections) {
@@ -66,26 +75,30 @@ class Index {
       const [page, anchor = ""] = section.location.split("#")
       if (!pages.has(page)) pages.set(page, section)
       section.page = pages.get(page)
-      section.prior = (PLACE.find(([path]) => path.test(page))?.[1] ?? 1) * (section.boost ?? 1)
-      const title = terms(section.title), text = terms(section.text)
+      section.prior = PLACE[Object.keys(PLACE).find(start => page.startsWith(start))] ?? 1
+      const title = terms(section.title, true)
+      const text = terms(section.text.replace(/^\t.*/gm, "")), code = terms(section.text.replace(/^[^\t].*/gm, ""))
       section.heading = new Set(title.single)
       for (const [word] of section.title.toLowerCase().matchAll(/[\p{L}\p{N}_]+/gu))
         this.spoken.set(word, (this.spoken.get(word) ?? 0) + 1)
       section.names = new Set(anchor.startsWith("rustforge.") ? anchor.split(".").map((_, i, all) => all.slice(i).join(".")) : [])
-      section.length = text.single.length + 1
-      const count = (list, field, index = this.terms) => list.forEach(term => {
+      section.length = text.single.length + WEIGHT.code * code.single.length + 1
+      const count = (list, field, index = this.terms, worth = 1) => list.forEach(term => {
         if (!index.has(term)) index.set(term, new Map())
         const found = index.get(term)
         if (!found.has(at)) found.set(at, [0, 0, 0])
-        found.get(at)[field]++
+        found.get(at)[field] += worth
       })
       count(title.single, 0)
-      count(title.pairs.map(pair => pair.replace(" ", "")), 0)
+      count([...section.names].map(name => name.toLowerCase()), 0)
       if (section.page !== section) count([...section.page.heading], 1)
       count(text.single, 2)
+      count(code.single, 2, this.terms, WEIGHT.code)
       count(title.pairs, 0, this.pairs)
       count(text.pairs, 2, this.pairs)
+      count(code.pairs, 2, this.pairs, WEIGHT.code)
     })
+    this.sorted = [...this.terms.keys()].sort()
     this.average = sections.reduce((sum, { length }) => sum + length, 0) / sections.length
   }
 
@@ -103,22 +116,33 @@ class Index {
   // The terms of the index that a word of the question may mean, each with how sure that is.
   meanings(term, unfinished) {
     const found = new Map()
+    for (const group of SAME)
+      if (group.includes(term)) group.forEach(other => this.terms.has(other) && found.set(other, WEIGHT.same))
     if (this.terms.has(term)) found.set(term, 1)
-    for (const group of SAME) if (group.includes(term)) for (const other of group) if (this.terms.has(other) && other !== term) found.set(other, 0.8)
-    if (unfinished || !found.size)
-      for (const other of this.terms.keys())
-        if (other.startsWith(term) && !found.has(other) && term.length > 1) found.set(other, found.has(term) ? 0.2 : 0.7)
+    if (term.length > 1 && (unfinished || !found.size)) {
+      const sure = found.size ? WEIGHT.unfinished : WEIGHT.begun
+      for (const other of this.startingWith(term)) if (!found.has(other)) found.set(other, sure)
+    }
     if (!found.size && term.length > 3)
-      for (const other of this.terms.keys())
-        if (near(term, other)) found.set(other, 0.6)
+      for (const other of this.sorted) if (near(term, other)) found.set(other, WEIGHT.near)
     return found
+  }
+
+  *startingWith(start) {
+    let from = 0, to = this.sorted.length
+    while (from < to) {
+      const middle = (from + to) >> 1
+      if (this.sorted[middle] < start) from = middle + 1
+      else to = middle
+    }
+    for (; this.sorted[from]?.startsWith(start); from++) yield this.sorted[from]
   }
 
   ask(question) {
     const raw = question.trim()
     const name = /^[\w.()]+$/.test(raw) && /[._A-Z]/.test(raw) ? raw.replace(/\(.*/, "") : "" // one of the API
     let { single, pairs } = terms(raw)
-    if (!single.length) single = [...words(raw)].map(({ part }) => part && stem(part)).filter(Boolean)
+    if (!single.length) single = raw.toLowerCase().match(/[\p{L}\p{N}]+/gu)?.map(stem) ?? []
     const scores = new Map(), matched = new Set()
     let whole = 0
     const unique = [...new Set(single)]
@@ -129,11 +153,11 @@ class Index {
       for (const [other, sure] of this.meanings(term, unfinished)) {
         matched.add(other)
         const weight = this.weight(other)
-        top = Math.max(top, sure === 0.2 ? 0 : weight)
+        top = Math.max(top, sure === WEIGHT.unfinished ? 0 : weight)
         for (const [at, [title, page, text]] of this.terms.get(other)) {
           const section = this.sections[at]
-          const often = text / (text + 1.2 * (0.3 + 0.7 * section.length / this.average))
-          const score = weight * sure * ((title ? 2.5 : 0) + (page ? 0.7 : 0) + often)
+          const often = text / (text + WEIGHT.flat * (1 - WEIGHT.length + WEIGHT.length * section.length / this.average))
+          const score = weight * sure * ((title ? WEIGHT.title : 0) + (page ? WEIGHT.page : 0) + WEIGHT.text * often)
           if (score > (best.get(at)?.score ?? 0)) best.set(at, { score, share: weight * Math.min(1, sure * 1.25) })
         }
       }
@@ -147,7 +171,7 @@ class Index {
     })
     for (const pair of new Set(pairs))
       for (const [at, [title, , text]] of this.pairs.get(pair) ?? [])
-        if (scores.has(at)) scores.get(at).score += this.weight(pair, this.pairs) * ((title ? 1 : 0) + (text ? 0.5 : 0))
+        if (scores.has(at)) scores.get(at).score += this.weight(pair, this.pairs) * ((title ? WEIGHT.titlePair : 0) + WEIGHT.textPair * Math.min(text, 1))
     const found = []
     for (const [at, { score, share }] of scores) {
       const section = this.sections[at]
@@ -157,7 +181,7 @@ class Index {
         all += this.weight(term)
         if (matched.has(term)) known += this.weight(term)
       }
-      let rank = score * has ** 2 * section.prior * (1 + 0.5 * (all ? known / all : 0))
+      let rank = score * has ** WEIGHT.whole * section.prior * (1 + WEIGHT.heading * (all ? known / all : 0))
       if (section.names.has(name)) rank *= 20
       found.push({ section, rank })
     }
@@ -195,7 +219,7 @@ function mark(text, matched) {
 function excerpt(text, matched) {
   const lines = text.split("\n")
   const worth = lines.map(line => new Set(terms(line).single.filter(term => matched.has(term))).size)
-  const line = lines[worth.indexOf(Math.max(...worth))]
+  const line = lines[worth.indexOf(Math.max(...worth))].trim()
   const first = Math.max(0, line.split(/\b/).findIndex(word => matched.has(stem(word.toLowerCase()))))
   const before = line.split(/\b/).slice(0, first).join("").length
   const from = before > 120 ? line.indexOf(" ", before - 60) + 1 : 0
@@ -209,11 +233,13 @@ function answer(index, question) {
   const cards = new Map()
   for (const { section, rank } of found) {
     if (!cards.has(section.page)) cards.set(section.page, [])
-    cards.get(section.page).push({
+    const card = cards.get(section.page)
+    const shown = card.length < 2 && rank > 0.7 * card[0]?.score // what has the score of the first is shown beside it
+    card.push({
       location: section.location,
       title: mark(section.title, matched),
       text: section.text && `<p>${mark(excerpt(section.text, matched), matched)}</p>`,
-      score: rank,
+      score: shown ? card[0].score : rank,
       terms: known,
     })
   }
