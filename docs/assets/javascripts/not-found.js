@@ -41,7 +41,7 @@ async function suggest() {
     .map(({ path, title }) => ({
       path,
       title,
-      rank: likeness(asked, path) + Math.max(likeness(last(asked), last(path)), likeness(last(asked), title)),
+      rank: likeness(asked, path) + Math.max(...[last(path), ...title.split(" ")].map((word) => likeness(last(asked), word))),
     }))
     .filter(({ rank }) => rank > 0.6)
     .sort((one, other) => other.rank - one.rank)
