@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -216,6 +217,20 @@ def test_code_that_no_block_holds_is_found(project: Project, code: str) -> None:
     assert find_unproven(site.parent, proofs) == []
     page.write_text(code)
     assert len(find_unproven(site.parent, proofs)) == 1
+
+
+def test_the_writing_guide_names_what_there_is() -> None:
+    """The files, sections and commands that the guide tells writers of are there."""
+    guide = (ROOT / "docs" / "project" / "writing.md").read_text()
+    includes = re.findall(r"`(--8<-- [^`]+)`", guide)
+    assert len(includes) > 3
+    for include in includes:
+        assert Project()._resolve(snippets._INCLUDE.match(include), "")
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"\bmake ([a-z-]+)", guide):
+        assert f"\n{target}:" in makefile, target
+    for file in re.findall(r"`((?:tools|docs|examples)/[\w/.-]+\.\w+)`", guide):
+        assert (ROOT / file).is_file(), file
 
 
 def test_sections_are_cut_out() -> None:
