@@ -17,7 +17,7 @@ from markdown import Extension  # type: ignore[import-untyped] # its stubs are a
 from markdown.postprocessors import Postprocessor  # type: ignore[import-untyped]
 from typing_extensions import override
 
-from tools.code_links.names import names_of
+from tools.code_links.names import Shared, names_of
 from tools.code_links.reference import Reference, stamps_of
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Linker:
         self.root = root
         self._reference: Reference | None = None
         self._stamps: Stamps = {}
+        self._shared = Shared()
         self._examples: dict[Path, _Example] = {}
         self._blocks: dict[str, list[Place]] = {}
         self._tooltips: dict[str, str] = {}
@@ -103,8 +104,13 @@ class Linker:
             self._tooltips = {}
             for example in self._examples.values():
                 example.names = None
+            self._shared = Shared(self.root / "examples")
         stamps = stamps_of(self.root / "examples", ".py")
         if stamps != self._stamps:
+            self._shared = Shared(self.root / "examples")
+            for example in self._examples.values():
+                if "from shop" in example.source:  # it may import what has changed
+                    example.names = None
             self._examples = {
                 file: self._examples[file] if self._stamps.get(str(file)) == stamps[str(file)] else _Example(file)
                 for file in sorted(map(Path, stamps))
@@ -126,7 +132,9 @@ class Linker:
             self.refresh()
         example = self._examples[file]
         if example.names is None:
-            example.names = {(one.line, one.column): one for one in names_of(example.source, self.reference)}
+            example.names = {
+                (one.line, one.column): one for one in names_of(example.source, self.reference, self._shared)
+            }
         return example.names
 
     def link(self, page: str) -> str:

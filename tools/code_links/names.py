@@ -15,10 +15,11 @@ import griffe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     from tools.code_links.reference import Reference
 
-__all__ = ["Found", "names_of"]
+__all__ = ["Found", "Shared", "names_of"]
 
 _AWAITED = frozenset(
     f"{module}.{name}" for module in ("typing", "collections.abc") for name in ("Awaitable", "Coroutine")
@@ -28,7 +29,11 @@ _ITERATED = frozenset(
     for module in ("typing", "collections.abc")
     for name in ("AsyncGenerator", "AsyncIterator", "AsyncIterable", "Generator", "Iterator", "Iterable", "Sequence")
 ) | {"list", "tuple", "set", "frozenset"}
+_MANAGERS = frozenset({"contextlib.AbstractAsyncContextManager", "contextlib.AbstractContextManager"})
 _ENTERED = frozenset({"contextlib.asynccontextmanager", "contextlib.contextmanager"})
+
+
+_LITERALS: dict[type[ast.expr], str] = {ast.Dict: "dict", ast.JoinedStr: "str", ast.List: "list", ast.Set: "set"}
 
 
 class Found(NamedTuple):
@@ -67,10 +72,11 @@ class _Thing:
 
 
 class _Own(NamedTuple):
-    """A class or a function that the file defines."""
+    """A class or a function that the examples define, with the text of its file."""
 
     node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
     scope: _Scope
+    lines: list[str]
 
 
 class _Scope:
@@ -94,14 +100,43 @@ class _Scope:
         )
 
 
-def names_of(source: str, reference: Reference) -> list[Found]:
+class Shared:
+    """What the examples import from each other: each module is read once.
+
+    Args:
+        folder: Where their imports begin.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        """Nothing is read yet."""
+        self.own: dict[str, _Own] = {}
+        self._folder = folder
+        self._modules: dict[str, _Scope | None] = {}
+
+    def module(self, name: str, reference: Reference) -> _Scope | None:
+        """Read a module of the examples; `None` where it is not one of them."""
+        if name not in self._modules:
+            self._modules[name] = None  # while it is read, should it import itself by a detour
+            place = self._folder / name.replace(".", "/") if self._folder else None
+            files = (place.with_suffix(".py"), place / "__init__.py") if place else ()
+            file = next((one for one in files if one.exists()), None)
+            if file:
+                source = file.read_text()
+                scope = _Scope()
+                _Reader(reference, source.splitlines(), self, name).read(ast.parse(source).body, scope, deep=False)
+                self._modules[name] = scope
+        return self._modules[name]
+
+
+def names_of(source: str, reference: Reference, shared: Shared | None = None) -> list[Found]:
     """Find the names in a file that have an entry in the reference.
 
     Args:
         source: The file's text.
         reference: What has one.
+        shared: The examples, where it may import from others of them.
     """
-    reader = _Reader(reference, source)
+    reader = _Reader(reference, source.splitlines(), shared or Shared(), "file")
     reader.read(ast.parse(source).body, _Scope())
     return sorted(set(reader.found))
 
@@ -109,23 +144,25 @@ def names_of(source: str, reference: Reference) -> list[Found]:
 class _Reader:
     """Reads a file from top to bottom, as Python does; bodies of functions after the rest, which they may use."""
 
-    def __init__(self, reference: Reference, source: str) -> None:
+    def __init__(self, reference: Reference, lines: list[str], shared: Shared, module: str) -> None:
         self.reference = reference
         self.found: list[Found] = []
-        self._lines = source.splitlines()
-        self._own: dict[str, _Own] = {}
+        self._lines = lines
+        self._shared = shared
+        self._module = module
+        self._own = shared.own
 
     # -- statements ----------------------------------------------------------------------------------------------
 
-    def read(self, body: Sequence[ast.stmt], scope: _Scope) -> None:
-        """Read statements."""
+    def read(self, body: Sequence[ast.stmt], scope: _Scope, *, deep: bool = True) -> None:
+        """Read statements; the bodies of functions unless it is only asked what there is."""
         later: list[Callable[[], None]] = []
         for statement in body:
             self._statement(statement, scope, later)
-        for one in later:
+        for one in later if deep else ():
             one()
 
-    def _statement(self, node: ast.stmt, scope: _Scope, later: list[Callable[[], None]]) -> None:  # noqa: C901, PLR0912 - a case for each kind
+    def _statement(self, node: ast.stmt, scope: _Scope, later: list[Callable[[], None]]) -> None:  # noqa: C901, PLR0912, PLR0915 - a case for each kind
         match node:
             case ast.Import():
                 self._import(node, scope)
@@ -134,13 +171,19 @@ class _Reader:
             case ast.ClassDef():
                 self._class(node, scope, later)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                for one in node.decorator_list:
-                    self.infer(one, scope)
+                decorators = [self.infer(one, scope) for one in node.decorator_list]
                 inner = self._parameters(node.args, scope)
                 if node.returns:
                     self.infer(node.returns, scope)
                 scope.things[node.name] = self._remember(node, scope)
+                if decorators and decorators[0] and decorators[0].path == "collections.abc.Callable":
+                    scope.things[node.name] = decorators[0].arguments[-1]  # what the decorator makes of it
                 later.append(lambda: self.read(node.body, inner))
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(targets) == len(
+                values
+            ):
+                for one, given in zip(targets, [self.infer(one, scope) for one in values], strict=True):
+                    self._bind(one, given, scope)
             case ast.Assign():
                 value = self.infer(node.value, scope)
                 for target in node.targets:
@@ -150,6 +193,9 @@ class _Reader:
                 if node.value:
                     self.infer(node.value, scope)
                 self._bind(node.target, declared, scope)
+            case ast.Assert(test=ast.Call(func=ast.Name(id="isinstance"), args=[ast.Name(id=name), asserted])):
+                self.infer(node.test, scope)
+                scope.things[name] = _instance(self.infer(asserted, scope))
             case ast.For() | ast.AsyncFor():
                 self._bind(node.target, self._item(self.infer(node.iter, scope)), scope)
                 self._all([*node.body, *node.orelse], scope, later)
@@ -189,8 +235,9 @@ class _Reader:
     def _import_from(self, node: ast.ImportFrom, module: str, scope: _Scope) -> None:
         line = self._lines[node.lineno - 1]
         self._note(node.lineno, len(line[: line.index("from", node.col_offset) + 5]), module, module)
+        other = self._shared.module(module, self.reference)
         for one in node.names:
-            thing = self._member(_Thing(module, "module"), one.name)
+            thing = other.things.get(one.name) if other else self._member(_Thing(module, "module"), one.name)
             scope.things[one.asname or one.name] = thing
             if thing:
                 self._note(one.lineno, one.col_offset, one.name, thing.path)
@@ -210,8 +257,8 @@ class _Reader:
                 self._statement(statement, inner, later)
 
     def _remember(self, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope) -> _Thing:
-        path = f"<file>.{node.name}@{node.lineno}"
-        self._own[path] = _Own(node, scope)
+        path = f"<{self._module}>.{node.name}@{node.lineno}"
+        self._own[path] = _Own(node, scope, self._lines)
         return _Thing(path, "class" if isinstance(node, ast.ClassDef) else "function")
 
     def _parameters(self, given: ast.arguments, scope: _Scope) -> _Scope:
@@ -247,7 +294,7 @@ class _Reader:
                 thing = scope.find(node.id)
                 if thing and thing.kind != "instance":
                     self._note(node.lineno, self._column(node.lineno, node.col_offset), node.id, thing.path)
-                return thing
+                return thing.arguments[0] or thing if thing and thing.kind == "attribute" else thing
             case ast.Attribute():
                 return self._attribute(node, scope)
             case ast.Call():
@@ -271,13 +318,13 @@ class _Reader:
             case ast.Lambda() | ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 self._inner(node, scope)
                 return None
-            case ast.Constant(value=str()):
-                return _Thing("str")
+            case ast.Constant(value=str() | bytes()):
+                return _Thing(type(node.value).__name__)
             case _:
                 for child in ast.iter_child_nodes(node):
                     if isinstance(child, ast.expr):
                         self.infer(child, scope)
-                return None
+                return _Thing(_LITERALS[type(node)]) if type(node) in _LITERALS else None
 
     def _inner(
         self, node: ast.Lambda | ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, scope: _Scope
@@ -318,10 +365,15 @@ class _Reader:
             return self._member_of_own(own, whole, name)
         found = self.reference.find(whole.path)
         if found is None:
-            return self._elsewhere(f"{whole.path}.{name}")
+            bases = self.reference.libraries.get(whole.path, {}).get("bases", ())
+            several = (self._elsewhere(f"{one}.{name}", whole.path) for one in (whole.path, *bases))
+            return next(filter(None, several), None)
         member = found.members.get(name) if found.is_module else _inherited(found, name)
         if member is None:
-            return None
+            classes = [found, *found.mro()] if isinstance(found, griffe.Class) else []
+            bases = [base for one in classes for base in one.bases]
+            paths = [path for one in bases if (path := self._path_of(getattr(one, "left", one)))]
+            return next(filter(None, (self._elsewhere(f"{one}.{name}", whole.path) for one in paths)), None)
         if member.is_module and name in (found.exports or ()):  # what a package exports hides a module of that name
             member = member.members.get(name, member)
         try:
@@ -340,16 +392,19 @@ class _Reader:
         )
 
     def _member_of_own(self, own: _Own, whole: _Thing, name: str) -> _Thing | None:
-        """Find a member of a class of the file: its own, or one that it inherits."""
+        """Find a member of a class of the examples: its own, or one that it inherits."""
         if not isinstance(own.node, ast.ClassDef):
             return None
+        quiet = self._aside(own)
         for statement in own.node.body:
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and statement.name == name:
+                path = f"{whole.path}.{name}"
+                self._own[path] = _Own(statement, own.scope, own.lines)
+                return _Thing(path, "function", receiver=whole.path)
+            if isinstance(statement, ast.AnnAssign) and getattr(statement.target, "id", None) == name:
+                return _Thing("<attribute>", "attribute", (quiet.annotation(statement.annotation, own.scope),))
+            if any(getattr(target, "id", None) == name for target in getattr(statement, "targets", [])):
                 return None
-            targets = [statement.target] if isinstance(statement, ast.AnnAssign) else getattr(statement, "targets", [])
-            if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-                return None
-        quiet = self._aside()
         for base in own.node.bases:
             inherited = quiet.infer(base, own.scope)
             if inherited and inherited.kind == "class":
@@ -358,16 +413,31 @@ class _Reader:
                     return found
         return None
 
-    def _elsewhere(self, path: str) -> _Thing | None:
-        """Find out from an inventory what a path of another library is."""
+    def _elsewhere(self, path: str, receiver: str | None = None) -> _Thing | None:
+        """Find out what a path of another library is."""
+        about = self.reference.libraries.get(path, {})
+        if "is" in about:
+            return self._elsewhere(about["is"], receiver)
         role = self.reference.roles.get(path, "")
         kinds = {"py:module": "module", "py:class": "class", "py:exception": "class"}
         if role in {"py:attribute", "py:data", "py:property"}:
-            return _Thing(path, "attribute", (None,))
-        known = role or any(one.startswith(f"{path}.") for one in self.reference.roles)
-        if not known:
+            return _Thing(path, "attribute", (self._of_text(about.get("gives"), receiver),))
+        if not role and not about and path not in self.reference.modules:
             return None
-        return _Thing(path, kinds.get(role, "function" if role else "module"))
+        return _Thing(path, kinds.get(role, "function" if role or about else "module"), receiver=receiver)
+
+    def _of_text(self, written: str | None, receiver: str | None) -> _Thing | None:
+        """Read a type as `libraries.json` has it."""
+        if written is None or written == "None":
+            return None
+        if written == "Self":
+            return _Thing(receiver) if receiver else None
+        node = ast.parse(written, mode="eval").body
+        if isinstance(node, ast.Subscript):
+            inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+            arguments = tuple(self._of_text(ast.unparse(one), receiver) for one in inner)
+            return _Thing(ast.unparse(node.value), "instance", arguments)
+        return _Thing(written)
 
     def _called(self, called: _Thing | None) -> _Thing | None:
         """Find out what a call gives."""
@@ -380,7 +450,8 @@ class _Reader:
             return self._called_own(own)
         found = self.reference.find(called.path)
         if not isinstance(found, griffe.Function):
-            return None
+            about = self.reference.libraries.get(called.path, {})
+            return self._of_text(about.get("gives"), called.receiver) if found is None else None
         given = self._of_annotation(found.returns, called.receiver)
         if any(self._path_of(one.value) in _ENTERED for one in found.decorators):
             return _Thing("<entered>", "instance", (self._item(given),))
@@ -390,18 +461,26 @@ class _Reader:
         node = own.node
         if isinstance(node, ast.ClassDef) or node.returns is None:
             return None
-        quiet = self._aside()
+        quiet = self._aside(own)
         given = quiet.annotation(node.returns, own.scope)
         for one in node.decorator_list:
             decorator = quiet.infer(one, own.scope)
             if decorator and decorator.path in _ENTERED:
                 return _Thing("<entered>", "instance", (self._item(given),))
-            if decorator:
+            if decorator and decorator.path not in {"classmethod", "staticmethod"}:
                 return None
         return _Thing("typing.Awaitable", "instance", (given,)) if isinstance(node, ast.AsyncFunctionDef) else given
 
     def _property(self, thing: _Thing) -> _Thing | None:
         """Follow a property to what it gives."""
+        own = self._own.get(thing.path)
+        if own and any(getattr(one, "id", None) == "property" for one in own.node.decorator_list):
+            node = own.node
+            return (
+                None
+                if isinstance(node, ast.ClassDef) or not node.returns
+                else self._aside(own).annotation(node.returns, own.scope)
+            )
         found = self.reference.find(thing.path)
         if isinstance(found, griffe.Function) and "property" in found.labels:
             return self._of_annotation(found.returns, thing.receiver)
@@ -411,12 +490,13 @@ class _Reader:
         """Find out what a context manager gives to its block."""
         if thing is None:
             return None
-        if thing.path == "<entered>":
+        if thing.path == "<entered>" or (thing.path in _MANAGERS and thing.arguments):
             return thing.arguments[0]
         for name in ("__aenter__", "__enter__"):
             method = self._member(thing, name) if thing.kind == "instance" else None
             if method:
-                return self._awaited(self._called(method))
+                given = self._called(method)
+                return self._awaited(given) if name == "__aenter__" else given
         return None
 
     def _awaited(self, thing: _Thing | None) -> _Thing | None:
@@ -446,10 +526,11 @@ class _Reader:
             none = any(isinstance(side, ast.Constant) and side.value is None for side in (node.left, node.right))
             return options[0] if len(options) == 1 and none else None
         if isinstance(node, ast.Subscript):
-            whole = _instance(self.infer(node.value, scope))
+            taken = self.infer(node.value, scope)
+            whole = _instance(taken)
             inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
             arguments = tuple(self.annotation(one, scope) for one in inner)
-            if whole and whole.path in {"typing.Annotated", "typing.Optional", "typing.ClassVar"}:
+            if taken and taken.path in {"typing.Annotated", "typing.Optional", "typing.ClassVar"}:
                 return arguments[0]
             return _Thing(whole.path, "instance", arguments) if whole else None
         return _instance(self.infer(node, scope)) if isinstance(node, (ast.Name, ast.Attribute)) else None
@@ -493,11 +574,9 @@ class _Reader:
     def _path_of(expression: Any) -> str | None:
         return expression.canonical_path if isinstance(expression, (griffe.ExprName, griffe.ExprAttribute)) else None
 
-    def _aside(self) -> _Reader:
-        """Make a reader of another place in the file, whose notes are not wanted."""
-        other = _Reader(self.reference, "\n".join(self._lines))
-        other._own = self._own
-        return other
+    def _aside(self, own: _Own) -> _Reader:
+        """Make a reader of another place in the examples, whose notes are not wanted."""
+        return _Reader(self.reference, own.lines, self._shared, self._module)
 
     # -- notes ---------------------------------------------------------------------------------------------------
 

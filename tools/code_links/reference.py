@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import griffe
 import yaml  # type: ignore[import-untyped] # its stubs are a package of their own
@@ -13,13 +15,13 @@ from mkdocstrings import Inventory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 __all__ = ["Reference", "Stamps", "signature_of", "stamps_of"]
 
 Stamps: TypeAlias = dict[str, int]
 """When each of some files was written, by its path."""
 
+_HERE = Path(__file__).parent
 _DIRECTIVE = re.compile(r"^#* *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n)*)", re.MULTILINE)
 _LONGEST_SUMMARY = 160
 _LONGEST_SIGNATURE = 200
@@ -34,18 +36,22 @@ class Reference:
         package: The library, as Griffe reads it.
         entries: For the place where a name is defined, the name under which its entry stands.
         roles: For each name of an inventory, what it is, such as `"py:class"`.
+        modules: The modules whose members the inventories have.
+        libraries: What is known of the names of other libraries, as `tools.code_links.libraries` has found out.
     """
 
     root: Path
     package: griffe.Module
     entries: dict[str, str] = field(default_factory=dict[str, str])
     roles: dict[str, str] = field(default_factory=dict[str, str])
+    modules: set[str] = field(default_factory=set[str])
+    libraries: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
     @classmethod
     def of(cls, root: Path) -> Reference:
         """Return that of a working copy, which is read again when a file has changed."""
         docs = root / "docs"
-        folders = ((root / "src", ".py"), (docs / "reference", ".md"), (docs / "includes", ".inv"))
+        folders = ((root / "src", ".py"), (docs / "reference", ".md"), (docs / "includes", ".inv"), (_HERE, ".json"))
         stamps: Stamps = {}
         for folder in folders:
             stamps |= stamps_of(*folder)
@@ -66,6 +72,10 @@ class Reference:
             with file.open("rb") as opened:
                 items = Inventory.parse_sphinx(opened, domain_filter=["py"]).values()
             found.roles |= {item.name: f"{item.domain}:{item.role}" for item in items}
+        for name in found.roles:
+            parts = name.split(".")
+            found.modules.update(".".join(parts[:length]) for length in range(1, len(parts)))
+        found.libraries = json.loads((_HERE / "libraries.json").read_text())
         return found
 
     def _add(self, path: str, options: str) -> None:
@@ -111,7 +121,7 @@ class Reference:
         """Describe an object of the library in a line or two: its signature, and what it does."""
         found = self.find(path)
         if found is None:
-            return path
+            return str(self.libraries.get(path, {}).get("tooltip", path))
         summary = found.docstring.value.strip().partition("\n\n")[0] if found.docstring else ""
         summary = re.sub(r"\[([^\]]+)\]\[[^\]]*\]", r"\1", " ".join(summary.split())).replace("`", "")
         signature = signature_of(found).replace("->", "→")
