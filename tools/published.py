@@ -22,9 +22,10 @@ from tools.redirects import REDIRECT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Addresses", "addresses_of", "dump", "load", "missing"]
+__all__ = ["LIST", "Addresses", "addresses_of", "dump", "load", "missing"]
 
 ROOT = Path(__file__).resolve().parent.parent
+LIST = ROOT / "docs" / "includes" / "published.txt"
 _ANCHOR = re.compile(r'<(?:h[1-6]|dt)\b[^<>]*?\sid="([^"]+)"')
 
 Addresses = dict[str, set[str]]
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Add what a site has; return 1 where it lacks what was published."""
     parser = argparse.ArgumentParser(prog="python -m tools.published", description="List the addresses of a site.")
     parser.add_argument("site", type=Path)
-    parser.add_argument("--list", type=Path, default=ROOT / "docs" / "includes" / "published.txt")
+    parser.add_argument("--list", type=Path, default=LIST)
     options = parser.parse_args(arguments)
     published = load(options.list.read_text()) if options.list.exists() else {}
     there = addresses_of(options.site)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.site.conftest import ROOT
 from tools import published, redirects
 from tools.browser import serve
 
@@ -120,7 +119,7 @@ def test_the_list_grows_and_tells_what_is_gone(moved: Path, tmp_path: Path, caps
 
 def test_no_published_address_has_vanished(site: Path) -> None:
     """Each page and each anchor that was ever published is in the site, or has a redirect."""
-    before = published.load((ROOT / "docs" / "includes" / "published.txt").read_text())
+    before = published.load(published.LIST.read_text())
     assert len(before) > 40
     assert published.missing(before, published.addresses_of(site), redirects.read()) == [], (
         "published, and gone: keep it, or lead on from it in docs/includes/redirects.toml"
