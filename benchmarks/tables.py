@@ -95,4 +95,4 @@ def machine(meta: dict[str, Any], how: Mapping[str, str]) -> str:
         "Load before and after": f"{meta['load_before']} and {meta['load_after']}",
         "Left out": "; ".join(f"{name}: {shorten(why, 120)}" for name, why in meta["skipped"].items()) or "nothing",
     }
-    return tabulate(["", ""], lines.items(), words=2)
+    return tabulate(["Measured", "With"], lines.items(), words=2)
