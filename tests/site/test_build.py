@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import inspect
 import re
-import shutil
-import subprocess
-import sys
 import zlib
 from html.parser import HTMLParser
 from types import FunctionType
@@ -187,27 +183,3 @@ def test_errors_that_are_raised_are_links(documents: dict[str, Document]) -> Non
 def test_nothing_private_is_documented(site: Path) -> None:
     """No name of the reference starts with an underscore."""
     assert [name for name in read_inventory(site) if re.search(r"\._", name)] == []
-
-
-@pytest.mark.skipif(importlib.util.find_spec("zensical") is None, reason="ZENSICAL IS NOT INSTALLED")
-def test_zensical_builds_the_same_site(site: Path, tmp_path: Path) -> None:
-    """The same files build with Zensical, without a warning, into the same pages and the same names."""
-    for folder in ("docs", "examples", "src", "tools"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in (ROOT / "mkdocs.yml", *ROOT.glob("*.md")):
-        shutil.copy(file, tmp_path)
-    command = [sys.executable, "-m", "zensical", "build", "--strict"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    other = tmp_path / "site"
-    pages, others = ({file.relative_to(folder) for file in folder.rglob("*.html")} for folder in (site, other))
-    assert others == pages
-    assert read_inventory(other) == read_inventory(site)
-    for page in others:
-        document = Document((other / page).read_text())
-        assert document.headings.count("h1") == 1, page
-        assert not any("googleapis" in link or "unpkg" in link for link in document.links), page
-    links = [
-        (folder / "async" / "caching" / "index.html").read_text().count("autorefs-internal") for folder in (site, other)
-    ]
-    assert links[0] == links[1] > 100
