@@ -1,7 +1,7 @@
 """Give a site that MkDocs has built a search that finds.
 
-MkDocs' index has HTML, lists of links and the back-links of the reference; here it becomes plain text without these. And
-the worker that Material's search box asks becomes `tools/search_worker.js`, as Material's own ranks words as they stand.
+MkDocs' index has HTML, lists of links and the back-links of the reference; here it becomes plain text without these.
+The worker that Material's search box asks becomes `tools/search_worker.js`, as Material's own ranks words as they are.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ __all__ = ["write"]
 WORKER = Path(__file__).with_name("search_worker.js")
 _LINKS = re.compile(r"<p>Source</p>|(?:Referenced by|Used by): <ul>.*", re.DOTALL)
 _CODE = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
+_NOTES = ("", "Output", "Request", "Response")
+"""What stands above blocks of code, and says nothing of them."""
+_LINE = re.compile(r"^ *(?=\S)", re.MULTILINE)
 _BREAK = re.compile(r"\s*</?(?:p|li|ul|ol)>\s*")
 _TAG = re.compile(r"</?(?:code|sub|sup)>")
 _BLANKS = re.compile(r"(?<!^)\s+")
@@ -44,6 +47,6 @@ def _section(location: str, title: str, text: str, **_: object) -> dict[str, str
 
 def _plain(text: str) -> str:
     """Remove the tags, with a line for each block; lines of code begin with a tab, by which they are known."""
-    text = _CODE.sub(lambda code: "\n" + re.sub(r"^\s*(?=\S)", "\t", code[1], flags=re.MULTILINE) + "\n", text)
-    lines = (_BLANKS.sub(" ", line).strip(" ") for line in _TAG.sub("", _BREAK.sub("\n", text)).split("\n"))
-    return html.unescape("\n".join(line for line in lines if line.strip()))
+    text = _CODE.sub(lambda code: "\n" + _LINE.sub("\t", code[1]) + "\n", _BREAK.sub("\n", text))
+    lines = (_BLANKS.sub(" ", line).strip(" ") for line in _TAG.sub("", text).split("\n"))
+    return html.unescape("\n".join(line for line in lines if line.strip() not in _NOTES))

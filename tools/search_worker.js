@@ -8,19 +8,22 @@ const SETUP = 0, READY = 1, QUERY = 2, RESULT = 3 // Material's messages
 const STOP = new Set(("a about after all am an and any are as at be been but by can could did do does for from get had has " +
   "have how i if in into is it its just like make me my need no not of on one or our out should so some something than that " +
   "the their them then there these they this to up use using want was we were what when where which while who why will " +
-  "with without would you your").split(" "))
-
-// What people say, and what the pages say.
-const SAME = [
-  ["mail", "email"], ["run", "ran"], ["fast", "speed", "performanc", "benchmark"],
-]
+  "with would you your").split(" "))
 
 const stem = word => {
   if (word.length < 4 || /\d/.test(word)) return word
   word = word.replace(/(ss|x|ch|sh)es$/, "$1").replace(/([^su])s$/, "$1").replace(/ie(d?)$/, "y")
-  word = word.replace(/^(.*[aeiouy].*?)(ing|ed|ion)$/, "$1").replace(/([b-df-hj-np-tv-z])\1$/, "$1")
-  return word.length > 3 ? word.replace(/[eyi]$/, "") : word
+  word = word.replace(/^(.*[aeiouy].*?)(ing|ed|ion)$/, "$1").replace(/^(....+)ate?$/, "$1")
+  return word.replace(/([b-df-hj-np-tv-z])\1$/, "$1").replace(/^(...+)[eyi]$/, "$1")
 }
+
+// Words that stand for each other.
+const SAME = [
+  "email mail", "run ran", "fast speed performance benchmark", "delete remove clear flush purge", "several many multiple",
+  "stop abort cancel", "picture photo image", "custom own", "state status", "parallel xdist", "crash die kill",
+  "night day daily", "notify tell", "language translate", "begin start", "folder directory", "error exception",
+  "postgres postgresql",
+].map(line => line.split(" ").map(stem))
 
 // Names that are one word, whatever their capitals say.
 const NAMES = /FastAPI|OpenAPI|OpenTelemetry|PostgreSQL|SQLAlchemy|TypeScript|JavaScript|WebSocket|GitHub/g
@@ -57,11 +60,11 @@ function terms(text, isTitle) {
 
 // How much a section weighs by where it stands, and what is found by where it stands in a section.
 const PLACE = {
-  "reference/messages/": 0.7, "reference/testing/": 0.3, "reference/": 0.35, "project/quality/": 0.1, "project/": 0.3, "start/from-rust/": 0.25, "cookbook/": 0.7, "migrate/": 0.35,
+  "reference/messages/": 0.7, "reference/testing/": 0.3, "reference/": 0.35, "project/quality/": 0.1, "project/": 0.2, "start/from-rust/": 0.15, "cookbook/": 0.7, "migrate/": 0.35,
 }
 const WEIGHT = {
-  title: 1.8, page: 0.7, text: 2, code: 0.4, flat: 2.4, length: 0.7, titlePair: 4, textPair: 0.5, whole: 1.4, heading: 0.5,
-  same: 0.8, begun: 0.7, unfinished: 0.2, near: 0.6,
+  title: 1, page: 1.4, text: 2, code: 0.4, flat: 2.4, length: 0.7, titlePair: 4, textPair: 0.5, heading: 0.5,
+  same: 0.3, begun: 0.7, unfinished: 0.2, near: 0.6,
 }
 
 class Index {
@@ -152,7 +155,7 @@ class Index {
       let top = 0
       for (const [other, sure] of this.meanings(term, unfinished)) {
         matched.add(other)
-        const weight = this.weight(other)
+        const weight = Math.min(this.weight(other), this.weight(term))
         top = Math.max(top, sure === WEIGHT.unfinished ? 0 : weight)
         for (const [at, [title, page, text]] of this.terms.get(other)) {
           const section = this.sections[at]
@@ -181,7 +184,7 @@ class Index {
         all += this.weight(term)
         if (matched.has(term)) known += this.weight(term)
       }
-      let rank = score * has ** WEIGHT.whole * section.prior * (1 + WEIGHT.heading * (all ? known / all : 0))
+      let rank = score * has * section.prior * (1 + WEIGHT.heading * (all ? known / all : 0))
       if (section.names.has(name)) rank *= 20
       found.push({ section, rank })
     }
@@ -234,7 +237,7 @@ function answer(index, question) {
   for (const { section, rank } of found) {
     if (!cards.has(section.page)) cards.set(section.page, [])
     const card = cards.get(section.page)
-    const shown = card.length < 2 && rank > 0.7 * card[0]?.score // what has the score of the first is shown beside it
+    const shown = card.length < 3 && rank > 0.75 * card[0]?.score // what has the score of the first is shown beside it
     card.push({
       location: section.location,
       title: mark(section.title, matched),
