@@ -39,9 +39,11 @@ def test_programs_were_run(peer: str) -> None:
 
 @pytest.mark.parametrize("peer", PEERS)
 def test_both_print_the_same(peer: str) -> None:
-    """Each program of ours that stands beside one of theirs prints what that one prints."""
+    """Each program of theirs is shown, and the one of ours beside it prints the same."""
+    page = (ROOT / "docs" / "migrate" / f"{peer}.md").read_text()
     for program in programs(peer):
         names = (f"{peer}_{program.name}", program.name)
+        assert f'"examples/peers/{peer}/{program.name}:' in page
         ours = next(OURS / name for name in names if (OURS / name).exists())
         assert ours.with_suffix(".out").read_text() == program.with_suffix(".out").read_text(), program
 
