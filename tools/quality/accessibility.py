@@ -1,0 +1,92 @@
+"""What axe-core finds wrong with the pages: each on a phone and a desktop, light and dark.
+
+A page is loaded once and looked at four times. The first time every rule runs; then those whose answer can change with
+the colours or the width.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from tools.browser import open_browser, serve
+from tools.quality.results import Row
+from tools.screens import SCHEMES, SIZES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser, Page
+
+TITLE = "For everyone"
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+VERSION = AXE[: AXE.index("\n")].removeprefix("/*! axe v")
+SLOW = ("color-contrast", "link-in-text-block")
+CHANGING = (*SLOW, "aria-hidden-focus", "scrollable-region-focusable", "target-size")
+"""The rules whose answer depends on the colours or the width."""
+
+# What is far down is laid out, too, and nothing moves.
+_STILL = """*, ::before, ::after {
+    animation: none !important;
+    content-visibility: visible !important;
+    transition: none !important;
+}"""
+_RUN = """async ([only, without]) => {
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))
+    const off = Object.fromEntries(without.map((rule) => [rule, { enabled: false }]))
+    const found = await axe.run({
+        ...(only.length ? { runOnly: only } : { rules: { "target-size": { enabled: true }, ...off } }),
+        preload: false,
+        resultTypes: ["violations"],
+        selectors: false,
+    })
+    return found.violations.flatMap((rule) => rule.nodes.map((node) => `${rule.id}: ${node.html.slice(0, 160)}`))
+}"""
+
+
+def look(tab: Page, url: str, *, quick: bool = False) -> Iterator[tuple[str, list[str]]]:
+    """Open a page and give, for each device and scheme, what is wrong with it there.
+
+    Args:
+        tab: The tab to open it in.
+        url: Its address.
+        quick: Only on a phone and light, without the rules that are slow.
+    """
+    tab.set_viewport_size(SIZES["phone"])
+    tab.emulate_media(color_scheme="light")
+    tab.goto(url)
+    tab.wait_for_selector("html.js")
+    tab.add_style_tag(content=_STILL)
+    tab.evaluate(AXE)
+    if quick:
+        yield "phone, light", tab.evaluate(_RUN, [[], SLOW])
+        return
+    rules: tuple[str, ...] = ()
+    for device, size in SIZES.items():
+        tab.set_viewport_size(size)
+        for scheme in SCHEMES:
+            tab.emulate_media(color_scheme=scheme)
+            tab.wait_for_selector(f"body[data-md-color-scheme={'slate' if scheme == 'dark' else 'default'}]")
+            yield f"{device}, {scheme}", tab.evaluate(_RUN, [rules, []])
+            rules = CHANGING
+
+
+def find_violations(browser: Browser, address: str, paths: list[str], *, quick: bool = False) -> dict[str, list[str]]:
+    """Look at pages, and give what is wrong by page, device and scheme."""
+    tab = browser.new_page()
+    found = {f"{path} ({how})": wrong for path in paths for how, wrong in look(tab, address + path, quick=quick)}
+    tab.context.close()
+    return {where: wrong for where, wrong in found.items() if wrong}
+
+
+def measure(site: Path) -> list[Row]:
+    """Look at every page of the site."""
+    paths = sorted(file.relative_to(site).as_posix().removesuffix("index.html") for file in site.rglob("*.html"))
+    with serve(site) as address, open_browser() as browser:
+        found = find_violations(browser, address, paths)
+    for where, wrong in found.items():
+        print(where, *wrong, sep="\n  ")
+    what = f"Violations that axe-core {VERSION} finds on {len(paths)} pages, on a phone and a desktop, light and dark"
+    count = sum(map(len, found.values()))
+    return [Row(what, str(count), "0", reached=not count)]
