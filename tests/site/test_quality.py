@@ -52,7 +52,7 @@ def test_every_figure_is_shown(site: Path, proofs: list[Proof]) -> None:
             assert [row.value, row.goal, reached] in [[_plain(cell) for cell in shown[1:]] for shown in rows], row
             assert any(shown[0].startswith(_plain(row.what)) for shown in rows), row
     together = [str(sum(proof.kind is kind for proof in proofs)) for kind in Kind]
-    assert ["Together", *together, str(len(proofs))] in rows
+    assert ["All", *together, str(len(proofs))] in rows
     guarantees, tests = count_guarantees()
     assert ["Guarantees", str(guarantees)] in rows
     assert ["Tests that prove them", str(tests)] in rows

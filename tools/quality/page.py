@@ -80,8 +80,8 @@ def _show_blocks(proofs: Sequence[Proof]) -> Iterator[str]:
     sections = count_blocks(proofs)
     together = sum(sections.values(), Counter[Kind]())
     rows = [[title, *(str(kinds[kind]) for kind in Kind), str(kinds.total())] for title, kinds in sections.items()]
-    rows.append(["**Together**", *(f"**{together[kind]}**" for kind in Kind), f"**{together.total()}**"])
-    yield from _table(["Section", *(kind.capitalize() for kind in Kind), "Together"], rows, figures=len(Kind) + 1)
+    rows.append(["**All**", *(f"**{together[kind]}**" for kind in Kind), f"**{together.total()}**"])
+    yield from _table(["Section", *(kind.split()[-1].capitalize() for kind in Kind), "All"], rows, figures=len(Kind) + 1)
 
 
 def _show_counts(proofs: Sequence[Proof]) -> Iterator[str]:
