@@ -81,7 +81,8 @@ def _show_blocks(proofs: Sequence[Proof]) -> Iterator[str]:
     together = sum(sections.values(), Counter[Kind]())
     rows = [[title, *(str(kinds[kind]) for kind in Kind), str(kinds.total())] for title, kinds in sections.items()]
     rows.append(["**All**", *(f"**{together[kind]}**" for kind in Kind), f"**{together.total()}**"])
-    yield from _table(["Section", *(kind.split()[-1].capitalize() for kind in Kind), "All"], rows, figures=len(Kind) + 1)
+    head = ["Section", *(kind.split()[-1].capitalize() for kind in Kind), "All"]
+    yield from _table(head, rows, figures=len(head) - 1)
 
 
 def _show_counts(proofs: Sequence[Proof]) -> Iterator[str]:
