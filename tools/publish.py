@@ -122,15 +122,22 @@ def _of_latest(site: Path, home: str, version: str) -> Iterator[tuple[str, bytes
         yield f"{folder}index.html", page_of(f"{up}{LATEST}/{folder}", f"{home}{LATEST}/{folder}").encode()
 
 
+def _release(given: str) -> str:
+    """Take `dev`, or the number of a release, which may be a tag; before a release there is none."""
+    if given != DEV and not re.fullmatch(r"v?\d+\.\d+\.\d+", given):
+        raise ValueError
+    return given.removeprefix("v")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Publish what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tools.publish", description="Publish a version of the site.")
-    parser.add_argument("version", help=f"{DEV}, or the number of a release")
+    parser.add_argument("version", type=_release, help=f"{DEV}, or the number of a release")
     parser.add_argument("--push", action="store_true", help="begin with the branch of the remote, and push it")
     options = parser.parse_args(arguments)
     if options.push:
         fetch()
-    publish(options.version.removeprefix("v"))
+    publish(options.version)
     if options.push:
         push()
 

@@ -88,9 +88,11 @@ def write(site: Path, url: str, redirects: dict[str, str]) -> None:
         moves[folder][anchor] = target
     for folder, sections in moves.items():
         file = site / folder / "index.html"
-        if file.is_file():
-            text = file.read_text()
+        text = file.read_text() if file.is_file() else REDIRECT
+        if REDIRECT not in text:
             for anchor, target in sections.items():
+                if f"<{_former(anchor)}" in text:
+                    continue  # it was written before
                 if not anchor or _tag(anchor).search(text):
                     msg = f"{folder}{anchor and '#'}{anchor} is said to be at {target}, but is still there."
                     raise ValueError(msg)
@@ -98,7 +100,7 @@ def write(site: Path, url: str, redirects: dict[str, str]) -> None:
             file.write_text(text)
         else:
             ways = {f"#{anchor}": _relative(folder, target) for anchor, target in sections.items() if anchor}
-            target = sections.get("") or f"{next(iter(sections.values())).partition('#')[0]}"
+            target = sections.get("", next(iter(sections.values())).partition("#")[0])
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(page_of(_relative(folder, target), url + target, ways))
 
@@ -112,14 +114,15 @@ def _relative(folder: str, target: str) -> str:
     return posixpath.relpath(page or ".", folder or ".") + "/" + mark + anchor
 
 
+def _former(anchor: str) -> str:
+    return f'a data-moved id="{escape(anchor)}"'
+
+
 def _keep(text: str, folder: str, anchor: str, target: str) -> str:
     """Keep a former anchor on its page: at the section, or, where that went to another page, as a link to it."""
-    former = f'id="{escape(anchor)}"'
     if target.startswith(f"{folder}#"):
-        return _tag(target.partition("#")[2]).sub(lambda tag: f"{tag[0]}<span {former}></span>", text, count=1)
-    link = f'<a {former} href="{escape(_relative(folder, target))}">{escape(anchor)}</a>'
-    script = (
-        "<script>const link = document.getElementById({0}); location.hash === '#' + link.id && link.click()</script>"
-    )
+        return _tag(target.partition("#")[2]).sub(lambda tag: f"{tag[0]}<{_former(anchor)}></a>", text, count=1)
+    link = f'<{_former(anchor)} href="{escape(_relative(folder, target))}">{escape(anchor)}</a>'
+    script = f"{{ const id = {json.dumps(anchor)}; location.hash === '#' + id && document.getElementById(id).click() }}"
     head, end, tail = text.rpartition("</article>")
-    return f"{head}<p><small>On another page now: {link}.</small></p>{script.format(json.dumps(anchor))}{end}{tail}"
+    return f"{head}<p><small>On another page now: {link}.</small></p><script>{script}</script>{end}{tail}"

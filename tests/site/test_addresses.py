@@ -20,7 +20,8 @@ MOVED = {
     "old/page/#elsewhere": "other/#there",
     "split/#half": "other/#there",
     "new/#former": "new/#present",
-    "new/#left": "other/#there",
+    "new/#cache.Cache.left": "other/#there",
+    "new/#right": "",
 }
 
 
@@ -33,7 +34,8 @@ def moved(tmp_path: Path) -> Path:
             f'<article><h1>{folder}</h1><div style="height: 3000px"></div><h2 class="a" id="{anchor}">B</h2></article>'
         )
         (tmp_path / folder / "index.html").write_text(f"<!doctype html><title>{folder}</title>{body}")
-    redirects.write(tmp_path, URL, MOVED)
+    for _ in range(2):  # as a server does that builds a page again
+        redirects.write(tmp_path, URL, MOVED)
     return tmp_path
 
 
@@ -58,8 +60,8 @@ def test_former_addresses_lead_on_without_javascript(moved: Path, browser: Brows
         for former, target in {"old/page/#elsewhere": "new/", "split/#half": "other/"}.items():
             tab.goto(url + former)
             tab.wait_for_url(url + target)
-        tab.goto(f"{url}new/#left")
-        tab.get_by_role("link", name="left").click()
+        tab.goto(f"{url}new/#cache.Cache.left")
+        tab.get_by_role("link", name="cache.Cache.left").click()
         tab.wait_for_url(f"{url}other/#there")
 
 
