@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mkdocs.livereload import LiveReloadServer
 from mkdocs.plugins import BasePlugin
@@ -83,6 +83,8 @@ class Preview:
         from mkdocs.structure.files import Files  # noqa: PLC0415
         from mkdocs.utils import CountHandler  # noqa: PLC0415
 
+        from tools.code_links.extension import LINKER  # noqa: PLC0415
+
         config = self._config
         touched: dict[str, File] = {}
         for path in changed:
@@ -90,13 +92,14 @@ class Preview:
             if files is None:
                 return False
             touched |= {file.src_uri: file for file in files}
-        if any(path.is_relative_to(self._root / "src") for path in changed) and "mkdocstrings" in config.plugins:
-            config.plugins["mkdocstrings"].handlers.teardown()  # type: ignore[attr-defined] # it forgets the code
+        if any(path.is_relative_to(self._root / "src") for path in changed):
+            self._forget_code()
         for file in touched.values():
             file.abs_dest_path = str(Path(config.site_dir, file.dest_uri))
         pages = [file.page for file in touched.values() if file.page]
         counter = CountHandler(level=logging.WARNING)
         logging.getLogger("mkdocs").addHandler(counter)
+        LINKER.holds = True  # its tooltips are those of the last whole build
         try:
             for page in pages:
                 _populate_page(page, config, self._files)
@@ -105,6 +108,7 @@ class Preview:
                 page.validate_anchor_links(files=self._files, log_level=config.validation.links.anchors)
         finally:
             logging.getLogger("mkdocs").removeHandler(counter)
+            LINKER.holds = False
         if counter.get_counts():
             msg = "a page has a warning"
             raise Abort(msg)
@@ -138,11 +142,16 @@ class Preview:
 
     def _describes(self, page: File, path: Path) -> bool:
         """Tell whether a page of the reference describes what stands in a file of the source."""
-        from tools.code_links.reference import Reference  # noqa: PLC0415
+        from tools.code_links.extension import LINKER  # noqa: PLC0415
 
-        reference = Reference.of(self._root)
-        found = (reference.find(name) for name in _DIRECTIVE.findall(page.content_string))
+        found = (LINKER.reference.find(name) for name in _DIRECTIVE.findall(page.content_string))
         return any(one is not None and one.filepath == path for one in found)
+
+    def _forget_code(self) -> None:
+        """Let mkdocstrings read the source again; its templates, which take as long, are kept."""
+        plugin: Any = self._config.plugins.get("mkdocstrings")
+        for handler in plugin.handlers.seen_handlers if plugin else ():
+            handler._modules_collection.members.clear()  # noqa: SLF001 - nothing public forgets less than all
 
 
 def make(config_file: Path, site: Path, url: str) -> tuple[MkDocsConfig, _Kept]:

@@ -81,6 +81,7 @@ class Linker:
     def __init__(self, root: Path = ROOT) -> None:
         """Find them; nothing is read yet."""
         self.root = root
+        self.holds = False
         self._reference: Reference | None = None
         self._stamps: Stamps = {}
         self._shared = Shared()
@@ -97,8 +98,8 @@ class Linker:
         return self._reference
 
     def refresh(self) -> None:
-        """Read again what has changed."""
-        found = Reference.of(self.root)
+        """Read again what has changed; not the reference where it `holds` the one that it has."""
+        found = self._reference if self.holds and self._reference else Reference.of(self.root)
         if found is not self._reference:
             self._reference = found
             self._tooltips = {}
