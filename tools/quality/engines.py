@@ -22,7 +22,7 @@ from typing_extensions import override
 
 from tools.quality.results import ROOT, Row
 
-__all__ = ["EXPLAINED", "TITLE", "Built", "Difference", "build_zensical", "compare", "measure", "read"]
+__all__ = ["EXPLAINED", "TITLE", "Built", "Difference", "build_zensical", "compare", "copy_tree", "measure", "read"]
 
 TITLE = "Two engines"
 _HOST = "https://site.invalid/"
@@ -146,17 +146,21 @@ def compare(mkdocs: Built, zensical: Built) -> list[Difference]:
     return sorted(found)
 
 
+def copy_tree(folder: Path) -> None:
+    """Copy what the site is built from."""
+    for name in ("docs", "examples", "src", "tools"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+    for file in (ROOT / "mkdocs.yml", *ROOT.glob("*.md")):
+        shutil.copy(file, folder)
+
+
 def build_zensical(folder: Path) -> Path:
     """Build this tree with Zensical, strictly, in a folder of its own, and return where the site is.
 
     Raises:
         RuntimeError: It did not build it.
     """
-    # Zensical writes into its project only, so the project is copied.
-    for name in ("docs", "examples", "src", "tools"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-    for file in (ROOT / "mkdocs.yml", *ROOT.glob("*.md")):
-        shutil.copy(file, folder)
+    copy_tree(folder)  # as Zensical writes into its project only
     command = [sys.executable, "-m", "zensical", "build", "--strict"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
