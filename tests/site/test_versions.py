@@ -13,13 +13,14 @@ from mkdocs.config import load_config
 from tests.site.conftest import ROOT
 from tools import publish, rollback
 from tools.browser import MOUNT, serve
+from tools.quality.accessibility import find_violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from mkdocs.config.defaults import MkDocsConfig
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 HOME = f"https://rustforge.github.io{MOUNT}"
 
@@ -202,6 +203,11 @@ def test_the_404_page_suggests(page: Page, served: str, asked: str, suggested: l
         links.first.wait_for()
     assert links.evaluate_all("(links) => links.map((link) => link.href)") == [served + one for one in suggested]
     assert page.locator("[data-pages] a").last.get_attribute("href") == f"{served}latest/async/caching/"
+
+
+def test_the_selector_and_the_banner_are_for_everyone(browser: Browser, served: str) -> None:
+    """axe-core finds nothing wrong with a page of another version, nor with the page where none is."""
+    assert find_violations(browser, served, ["0.9/async/caching/", "nowhere/"]) == {}
 
 
 def test_a_step_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
