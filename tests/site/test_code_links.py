@@ -13,8 +13,9 @@ from mypy import nodes
 from tests.site.conftest import ROOT
 from tools.code_links.examples import Program, check_examples
 from tools.code_links.extension import Linker, find_lines
-from tools.code_links.libraries import LIBRARIES, entries, load, read_inventory
+from tools.code_links.libraries import LIBRARIES, entries, load, mark_of, read_inventory
 from tools.code_links.names import Found, Shared, names_of
+from tools.code_links.reference import BASES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,6 +82,9 @@ def test_libraries_are_as_they_are_written_down(program: Program) -> None:
     for name in entries():
         assert program.symbol_of(name) is not None or load(name) is not None, name
     written = read_inventory(LIBRARIES)
+    settings = (ROOT / "mkdocs.yml").read_text()
+    for file, base in BASES.items():
+        assert re.search(rf"{file}#{mark_of(ROOT / file)}.*\n +base_url: {base}", settings), file
     assert {name: uri for name, uri in written.items() if name in entries()} == entries()
 
 
@@ -166,6 +170,16 @@ def test_pages_have_the_links(site: Path, linker: Linker) -> None:
         (site / "reference" / "cache" / "index.html").read_text().partition('id="rustforge.cache.Cache.remember"')[2]
     )
     assert "../../async/caching/#" in entry.partition('<h3 id="rustforge')[0]
+
+
+def test_names_of_libraries_lead_to_their_documentation(site: Path, linker: Linker) -> None:
+    """A name of a library leads to its own entry, also where a heading has the name of a module for its anchor."""
+    pages = "".join(file.read_text() for file in site.rglob("index.html"))
+    links = set(re.findall(r'<a class="autorefs autorefs-external" href="([^"]*)" title="[^"]*">(\w+)</a>', pages))
+    assert ("https://fastapi.tiangolo.com/reference/fastapi/#fastapi.FastAPI", "FastAPI") in links
+    assert len({address.split("/")[2] for address, _ in links}) > 5
+    for address, name in links:
+        assert re.search(rf"[.#-]{name}$", address) or address in linker.reference.addresses.values(), (address, name)
 
 
 def test_every_line_of_every_block_is_known(site: Path, linker: Linker) -> None:

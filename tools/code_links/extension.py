@@ -178,11 +178,15 @@ class Linker:
         identifier = self.identifier_of(name)
         if identifier is None:
             return text
+        elsewhere = self.reference.addresses.get(identifier)
+        if elsewhere:  # by its address, as a heading may have the name of a module or a built-in for its anchor
+            title = html.escape(self.reference.tooltip_of(identifier)).replace("\n", "&#10;")
+            return f'<a class="autorefs autorefs-external" href="{elsewhere}" title="{title}">{text}</a>'
         tooltip = self._tooltips.get(name.path)
         if tooltip is None:
             tooltip = self.reference.tooltip_of(name.path).translate(_IN_ATTRIBUTES).replace("\n", "&#10;")
             self._tooltips[name.path] = tooltip
-        backlink = f' backlink-type="used-by" backlink-anchor="{anchor}"' if anchor and "." in identifier else ""
+        backlink = f' backlink-type="used-by" backlink-anchor="{anchor}"' if anchor else ""
         return f'<autoref identifier="{identifier}" title="{tooltip}"{backlink}>{text}</autoref>'
 
 

@@ -20,6 +20,7 @@ import json
 import re
 import sys
 import tomllib
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +210,11 @@ def cut_python(file: Path, modules: set[str]) -> None:
     _write(PYTHON, "Python", [(one.name, one.role, one.uri.replace("$", one.name)) for one in wanted])
 
 
+def mark_of(file: Path) -> str:
+    """Return what mkdocs.yml adds to an inventory's address, as MkDocs keeps for a day what it has read from one."""
+    return f"{zlib.crc32(file.read_bytes()):08x}"
+
+
 def _write(file: Path, project: str, items: list[tuple[str, str, str]]) -> None:
     inventory = Inventory(
         [InventoryItem(name, "py", role, uri, priority=1, dispname="-") for name, role, uri in sorted(items)],
@@ -216,6 +222,9 @@ def _write(file: Path, project: str, items: list[tuple[str, str, str]]) -> None:
         version="",
     )
     file.write_bytes(inventory.format_sphinx())
+    place = file.relative_to(ROOT).as_posix()
+    settings = ROOT / "mkdocs.yml"
+    settings.write_text(re.sub(rf"file:{place}#\w+", f"file:{place}#{mark_of(file)}", settings.read_text()))
 
 
 def read_inventory(file: Path) -> dict[str, str]:

@@ -16,10 +16,13 @@ from mkdocstrings import Inventory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Reference", "Stamps", "signature_of", "stamps_of"]
+__all__ = ["BASES", "Reference", "Stamps", "signature_of", "stamps_of"]
 
 Stamps: TypeAlias = dict[str, int]
 """When each of some files was written, by its path."""
+
+BASES = {"docs/includes/libraries.inv": "https:/", "docs/includes/python.inv": "https://docs.python.org/3"}
+"""The vendored inventories, as in mkdocs.yml, and what their addresses begin with."""
 
 _HERE = Path(__file__).parent
 _DIRECTIVE = re.compile(r"^#* *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n)*)", re.MULTILINE)
@@ -36,6 +39,7 @@ class Reference:
         package: The library, as Griffe reads it.
         entries: For the place where a name is defined, the name under which its entry stands.
         roles: For each name of an inventory, what it is, such as `"py:class"`.
+        addresses: For each name of an inventory, where it is described.
         modules: The modules whose members the inventories have.
         libraries: What is known of the names of other libraries, as `tools.code_links.libraries` has found out.
     """
@@ -44,6 +48,7 @@ class Reference:
     package: griffe.Module
     entries: dict[str, str] = field(default_factory=dict[str, str])
     roles: dict[str, str] = field(default_factory=dict[str, str])
+    addresses: dict[str, str] = field(default_factory=dict[str, str])
     modules: set[str] = field(default_factory=set[str])
     libraries: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
@@ -68,10 +73,11 @@ class Reference:
         for page in sorted((root / "docs" / "reference").glob("*.md")):
             for directive in _DIRECTIVE.finditer(page.read_text()):
                 found._add(directive["path"], directive["options"])
-        for file in sorted((root / "docs" / "includes").glob("*.inv")):
-            with file.open("rb") as opened:
+        for file, base in BASES.items():
+            with (root / file).open("rb") as opened:
                 items = Inventory.parse_sphinx(opened, domain_filter=["py"]).values()
             found.roles |= {item.name: f"{item.domain}:{item.role}" for item in items}
+            found.addresses |= {item.name: f"{base}/{item.uri}" for item in items}
         for name in found.roles:
             parts = name.split(".")
             found.modules.update(".".join(parts[:length]) for length in range(1, len(parts)))
