@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["PEERS", "TITLE", "Peer", "add_arguments", "measure", "without"]
+__all__ = ["EDITS", "PEERS", "TITLE", "Peer", "add_arguments", "measure", "measure_peer", "without"]
 
 TITLE = "Time to build, and to see an edit"
 _LONGEST = 900
-_EDITS = {
+EDITS = {
     "a page": ("docs/async/caching.md", "# Caching", "async/caching/"),
     "an example": ("examples/snippets/caching/remember.py", "running the query", "async/caching/"),
     "a docstring": ("src/rustforge/cache/cache.py", "An async cache with typed values", "reference/cache/"),
@@ -112,17 +112,18 @@ def measure(site: Path, options: argparse.Namespace) -> list[Row]:  # noqa: ARG0
         rows.append(_row("The same with Zensical", seconds, copy / "site"))
         command = [sys.executable, "-m", "tools.serve", "--port", "{port}"]
         with _serving(command, copy) as address:
-            for what, (name, after, page) in _EDITS.items():
+            for what, (name, after, page) in EDITS.items():
                 times = [_edit(copy / name, after, address + page) for _ in range(options.runs)]
                 rows.append(Row(f"From saving {what} to seeing it", f"{statistics.median(times):.1f} s"))
     for given in options.peer:
         name, _, place = given.partition("=")
         checkout, _, python = place.partition(":")
-        rows += _measure_peer(name, Path(checkout), python, options.runs)
+        rows += measure_peer(name, Path(checkout), python, options.runs)
     return rows
 
 
-def _measure_peer(name: str, checkout: Path, python: str, runs: int) -> Iterator[Row]:
+def measure_peer(name: str, checkout: Path, python: str, runs: int) -> Iterator[Row]:
+    """Build the documentation of another library, and edit a page of it while it is served."""
     peer = PEERS[name]
     commit = subprocess.run(
         ["git", "log", "-1", "--format=%h of %cs"], cwd=checkout, capture_output=True, text=True, check=False
