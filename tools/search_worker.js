@@ -60,7 +60,7 @@ function terms(text, isTitle) {
 
 // How much a section weighs by where it stands, and what is found by where it stands in a section.
 const PLACE = {
-  "reference/messages/": 0.7, "reference/testing/": 0.3, "reference/": 0.35, "project/quality/": 0.1, "project/": 0.2, "start/from-rust/": 0.15, "cookbook/": 0.7, "migrate/": 0.35,
+  "reference/messages/": 0.7, "reference/testing/": 0.2, "reference/": 0.3, "project/quality/": 0.1, "project/": 0.2, "start/from-rust/": 0.15, "cookbook/": 0.7, "migrate/": 0.35,
 }
 const WEIGHT = {
   title: 1, page: 1.4, text: 2, code: 0.4, flat: 2.4, length: 0.7, titlePair: 4, textPair: 0.5, heading: 0.5,
