@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
 import types
 from html import unescape
@@ -14,6 +16,7 @@ from tests.site.conftest import ROOT
 from tools.code_links.extension import LINKER
 from tools.quality import __main__ as command
 from tools.quality import results
+from tools.quality.blocks import count_statements
 from tools.quality.page import count_guarantees, count_links, fill
 from tools.quality.results import Row, load, save
 from tools.snippets import Kind, Project
@@ -142,6 +145,23 @@ def test_the_command_refuses_what_it_does_not_know(
     with pytest.raises(SystemExit):
         command.main(["speed", "--site", str(folder / "gone")])
     assert "run `make site` first" in capsys.readouterr().err
+
+
+def test_statements_that_run_are_counted(tmp_path: Path) -> None:
+    """Of scripts that were run, also in processes of their own, the statements that did not run are named."""
+    script = tmp_path / "examples" / "one.py"
+    script.parent.mkdir()
+    script.write_text("import sys\nif len(sys.argv) > 5:\n    print('many')\nprint('done')\n")
+    (tmp_path / "notes").mkdir()
+    notes = tmp_path / "notes" / "coverage"
+    start = f"import subprocess, sys; subprocess.run([sys.executable, {str(script)!r}], cwd='/', check=True)"
+    (tmp_path / "start.py").write_text(start)
+    command = [sys.executable, "-m", "coverage", "run", "--rcfile", str(ROOT / "pyproject.toml"), "start.py"]
+    env = {**os.environ, "COVERAGE_FILE": str(notes)}
+    subprocess.run(command, cwd=tmp_path, env=env, check=True, capture_output=True)
+    assert count_statements(notes, [script]) == (4, {script: [3]})
+    with pytest.raises(LookupError, match=r"two\.py was not measured"):
+        count_statements(notes, [script.with_name("two.py")])
 
 
 def test_results_are_read_as_they_were_kept(folder: Path) -> None:
