@@ -2,6 +2,7 @@
 
 python -m tools.snippets run      # run every file of examples/snippets and keep what it prints beside it, as <name>.out
 python -m tools.snippets check    # run them again, compare, and check every block of every page
+python -m tools.snippets compare  # only run them again and compare
 
 A page shows a file, or a section of one (`# --8<-- [start:write]` to `# --8<-- [end:write]`), and what it printed:
 
@@ -457,8 +458,9 @@ def check(project: Project, report: io.TextIOBase | None = None) -> list[str]:
 def main() -> int:
     """Do what the command line says; return 1 where something is wrong."""
     parser = argparse.ArgumentParser(prog="python -m tools.snippets", description="Run and check the pages' code.")
-    parser.add_argument("command", choices=("run", "check"))
-    command = {"run": run, "check": check}[parser.parse_args().command]
+    commands = {"run": run, "check": check, "compare": Project.problems_of_runs}
+    parser.add_argument("command", choices=commands)
+    command = commands[parser.parse_args().command]
     problems = command(Project())
     print(*problems, sep="\n", end="\n" if problems else "", file=sys.stderr)
     return bool(problems)
