@@ -1,6 +1,6 @@
 """Give a site that MkDocs has built a search that finds.
 
-MkDocs' index has HTML, lists of links and the back-links of the reference; here it becomes plain text without these.
+MkDocs' index has HTML, and the back-links of the reference; here its texts become plain ones without these.
 The worker that Material's search box asks becomes `tools/search_worker.js`, as Material's own ranks words as they are.
 """
 
@@ -28,21 +28,12 @@ def write(site: Path) -> None:
     """Change the index and the worker of a site that was just built."""
     file = site / "search" / "search_index.json"
     index = json.loads(file.read_text())
-    index["docs"] = [_section(**one) for one in index["docs"] if one["title"] != "See also"]
+    for section in index["docs"]:
+        is_reference = section["location"].startswith("reference/")
+        section["text"] = _plain(_LINKS.sub("", section["text"]) if is_reference else section["text"])
     file.write_text(json.dumps(index, separators=(",", ":"), ensure_ascii=False))
     (worker,) = (site / "assets" / "javascripts" / "workers").glob("search.*.min.js")
     worker.write_text(WORKER.read_text())
-
-
-def _section(location: str, title: str, text: str, **_: object) -> dict[str, str]:
-    """Make plain text of a section; a name of the API is titled as code has it, a method with its class."""
-    title = _plain(title)
-    if location.startswith("reference/"):
-        text = _LINKS.sub("", text)
-        path = location.partition("#")[2].split(".")
-        if path[0] == "rustforge" and "." not in title:
-            title = ".".join(path[-2:] if path[-2][0].isupper() else path[-1:])
-    return {"location": location, "title": title, "text": _plain(text)}
 
 
 def _plain(text: str) -> str:

@@ -5,11 +5,13 @@
 const SETUP = 0, READY = 1, QUERY = 2, RESULT = 3 // Material's messages
 
 // Words that say nothing about what is asked.
-const STOP = new Set(("a about after all am an and any are as at be been but by can could did do does for from get had has " +
-  "have how i if in into is it its just like make me my need no not of on one or our out should so some something than that " +
-  "the their them then there these they this to up use using want was we were what when where which while who why will " +
-  "with would you your").split(" "))
+const STOP = new Set(`
+  a about after all am an and any are as at be been but by can could did do does for from get had has have how i
+  if in into is it its just like make me my need no not of on one or our out should so some something than that
+  the their them then there these they this to up use using want was we were what when where which while who why
+  will with would you your`.trim().split(/\s+/))
 
+// A word without its endings, such as "retr" of "retry", "retries" and "retried".
 const stem = word => {
   if (word.length < 4 || /\d/.test(word)) return word
   word = word.replace(/(ss|x|ch|sh)es$/, "$1").replace(/([^su])s$/, "$1").replace(/ie(d?)$/, "y")
@@ -19,10 +21,10 @@ const stem = word => {
 
 // Words that stand for each other.
 const SAME = [
-  "email mail", "run ran", "fast speed performance benchmark", "delete remove clear flush purge", "several many multiple",
-  "stop abort cancel", "picture photo image", "custom own", "state status", "parallel xdist", "crash die kill",
-  "night day daily", "notify tell", "language translate", "begin start", "folder directory", "error exception",
-  "postgres postgresql",
+  "email mail", "run ran", "fast speed performance benchmark", "delete remove clear flush purge",
+  "several many multiple", "stop abort cancel", "picture photo image", "custom own", "state status", "parallel xdist",
+  "crash die kill", "night day daily", "notify tell", "language translate", "begin start", "folder directory",
+  "error exception", "postgres postgresql",
 ].map(line => line.split(" ").map(stem))
 
 // Names that are one word, whatever their capitals say.
@@ -58,18 +60,26 @@ function terms(text, isTitle) {
   return { single, pairs }
 }
 
-// How much a section weighs by where it stands, and what is found by where it stands in a section.
+// How much a section counts by where it is: the first that fits.
 const PLACE = {
-  "reference/messages/": 0.7, "reference/testing/": 0.2, "reference/": 0.3, "project/quality/": 0.1, "project/": 0.2, "start/from-rust/": 0.15, "cookbook/": 0.7, "migrate/": 0.35,
+  "reference/messages/": 0.7, "reference/testing/": 0.2, "reference/": 0.3, "project/quality/": 0.1, "project/": 0.2,
+  "start/from-rust/": 0.15, "cookbook/": 0.7, "migrate/": 0.35,
 }
+
+// How much a word counts by where it is found, and by how sure it is that it is the one that was meant.
 const WEIGHT = {
-  title: 1, page: 1.4, text: 2, code: 0.4, flat: 2.4, length: 0.7, titlePair: 4, textPair: 0.5, heading: 0.5,
+  title: 1, page: 1.4, text: 2, code: 0.4, // code beside text
+  flat: 2.4, length: 0.7, // of BM25: k1 and b
+  titlePair: 4, textPair: 0.5, // two words side by side
+  heading: 0.5, // more, where the question has all of the title
   same: 0.3, begun: 0.7, unfinished: 0.2, near: 0.6,
 }
 
+const SIGNS = { "&lt;": "<", "&gt;": ">", "&amp;": "&" }
+
 class Index {
-  constructor(sections) {
-    this.sections = sections
+  constructor(docs) {
+    const sections = this.sections = docs.filter(({ title }) => title !== "See also") // links only
     this.spoken = new Map() // word of a title -> how often
     this.terms = new Map() // term -> Map of section -> [in the title, in the page's title, how often in the text]
     this.pairs = new Map() // the same of two words side by side
@@ -78,13 +88,17 @@ class Index {
       const [page, anchor = ""] = section.location.split("#")
       if (!pages.has(page)) pages.set(page, section)
       section.page = pages.get(page)
+      section.title = section.title.replace(/<[^>]*>/g, "").replace(/&(lt|gt|amp);/g, sign => SIGNS[sign]).trim()
+      const path = anchor.startsWith("rustforge.") ? anchor.split(".") : []
+      if (path.length && !section.title.includes(".")) // a name of the API: without its labels, and with its class
+        section.title = path.slice(/^[A-Z]/.test(path.at(-2)) ? -2 : -1).join(".")
       section.prior = PLACE[Object.keys(PLACE).find(start => page.startsWith(start))] ?? 1
       const title = terms(section.title, true)
       const text = terms(section.text.replace(/^\t.*/gm, "")), code = terms(section.text.replace(/^[^\t].*/gm, ""))
       section.heading = new Set(title.single)
       for (const [word] of section.title.toLowerCase().matchAll(/[\p{L}\p{N}_]+/gu))
         this.spoken.set(word, (this.spoken.get(word) ?? 0) + 1)
-      section.names = new Set(anchor.startsWith("rustforge.") ? anchor.split(".").map((_, i, all) => all.slice(i).join(".")) : [])
+      section.names = new Set(path.map((_, from) => path.slice(from).join(".")))
       section.length = text.single.length + WEIGHT.code * code.single.length + 1
       const count = (list, field, index = this.terms, worth = 1) => list.forEach(term => {
         if (!index.has(term)) index.set(term, new Map())
@@ -159,7 +173,8 @@ class Index {
         top = Math.max(top, sure === WEIGHT.unfinished ? 0 : weight)
         for (const [at, [title, page, text]] of this.terms.get(other)) {
           const section = this.sections[at]
-          const often = text / (text + WEIGHT.flat * (1 - WEIGHT.length + WEIGHT.length * section.length / this.average))
+          const long = 1 - WEIGHT.length + WEIGHT.length * section.length / this.average
+          const often = text / (text + WEIGHT.flat * long)
           const score = weight * sure * ((title ? WEIGHT.title : 0) + (page ? WEIGHT.page : 0) + WEIGHT.text * often)
           if (score > (best.get(at)?.score ?? 0)) best.set(at, { score, share: weight * Math.min(1, sure * 1.25) })
         }
@@ -172,9 +187,12 @@ class Index {
         scores.set(at, sum)
       }
     })
-    for (const pair of new Set(pairs))
+    for (const pair of new Set(pairs)) {
+      const weight = this.weight(pair, this.pairs)
       for (const [at, [title, , text]] of this.pairs.get(pair) ?? [])
-        if (scores.has(at)) scores.get(at).score += this.weight(pair, this.pairs) * ((title ? WEIGHT.titlePair : 0) + WEIGHT.textPair * Math.min(text, 1))
+        if (scores.has(at))
+          scores.get(at).score += weight * ((title ? WEIGHT.titlePair : 0) + WEIGHT.textPair * Math.min(text, 1))
+    }
     const found = []
     for (const [at, { score, share }] of scores) {
       const section = this.sections[at]
@@ -189,7 +207,7 @@ class Index {
       found.push({ section, rank })
     }
     found.sort((a, b) => b.rank - a.rank)
-    return { found: found.filter(({ rank }) => rank > 0.05 * found[0].rank).slice(0, 60), matched }
+    return { found: found.filter(({ rank }) => rank > 0.05 * found[0].rank).slice(0, 40), matched }
   }
 }
 
@@ -214,21 +232,25 @@ const escape = text => text.replace(/[&<>"]/g, sign => `&#${sign.charCodeAt()};`
 
 // A text as HTML, with the words that were found marked.
 function mark(text, matched) {
-  return text.split(/([\p{L}\p{N}]+)/u).map((piece, at) =>
-    at % 2 && matched.has(stem(piece.toLowerCase())) ? `<mark data-md-highlight>${escape(piece)}</mark>` : escape(piece)).join("")
+  return text.split(/([\p{L}\p{N}]+)/u).map((piece, at) => {
+    const found = at % 2 && matched.has(stem(piece.toLowerCase()))
+    return found ? `<mark data-md-highlight>${escape(piece)}</mark>` : escape(piece)
+  }).join("")
 }
 
-// The line of a section that has most of what was asked.
+// The line of a section that has most of what was asked, cut to what fits.
 function excerpt(text, matched) {
-  const lines = text.split("\n")
-  const worth = lines.map(line => new Set(terms(line).single.filter(term => matched.has(term))).size)
-  const line = lines[worth.indexOf(Math.max(...worth))].trim()
-  const first = Math.max(0, line.split(/\b/).findIndex(word => matched.has(stem(word.toLowerCase()))))
-  const before = line.split(/\b/).slice(0, first).join("").length
-  const from = before > 120 ? line.indexOf(" ", before - 60) + 1 : 0
-  return (from ? "… " : "") + line.slice(from, from + 240) + (line.length > from + 240 ? " …" : "")
+  let line = "", most = -1, start = 0
+  for (const one of text.split("\n")) {
+    const found = [...one.matchAll(/[\p{L}\p{N}]+/gu)].filter(([word]) => matched.has(stem(word.toLowerCase())))
+    const worth = new Set(found.map(([word]) => stem(word.toLowerCase()))).size
+    if (worth > most) [line, most, start] = [one, worth, found[0]?.index ?? 0]
+  }
+  const from = start > 120 ? line.indexOf(" ", start - 60) + 1 : 0
+  return (from ? "… " : "") + line.slice(from, from + 240).trim() + (line.length > from + 240 ? " …" : "")
 }
 
+// What Material shows: a card for each page, with its sections. It hides those that score less than the first.
 function answer(index, question) {
   const { found, matched } = index.ask(question)
   const words = question.toLowerCase().match(/[\p{L}\p{N}_]+/gu) ?? []
@@ -237,7 +259,7 @@ function answer(index, question) {
   for (const { section, rank } of found) {
     if (!cards.has(section.page)) cards.set(section.page, [])
     const card = cards.get(section.page)
-    const shown = card.length < 3 && rank > 0.75 * card[0]?.score // what has the score of the first is shown beside it
+    const shown = card.length < 3 && rank > 0.75 * card[0]?.score
     card.push({
       location: section.location,
       title: mark(section.title, matched),
