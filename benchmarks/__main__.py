@@ -41,7 +41,7 @@ from benchmarks.storage import run as storage
 from benchmarks.storage.goals import GOALS as STORAGE_GOALS
 from benchmarks.storage.scale import SCALES as STORAGE_SCALES
 from benchmarks.topics import flush, imports, limit, memory, stampede, throughput
-from tools import plots
+from tools import figures, plots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Mapping, Sequence
@@ -214,6 +214,7 @@ def main() -> None:
     if published:
         report.main()
         plots.main()
+        figures.main()
 
 
 if __name__ == "__main__":

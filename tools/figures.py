@@ -19,6 +19,7 @@ from benchmarks.jobs.topics.throughput import PROCESSED
 from benchmarks.notify.goals import GOALS as NOTIFY_GOALS
 from benchmarks.report import HTTP_RESULT, JOBS_RESULT, NOTIFY_RESULT, RESULT, STORAGE_RESULT
 from benchmarks.storage.goals import GOALS as STORAGE_GOALS
+from benchmarks.tables import number
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = Path("docs/includes/figures.md")
@@ -55,10 +56,10 @@ def make(root: Path = ROOT) -> str:
     return f"""\
 <div class="rf-figures" markdown>
 
--   **{run["ratio"]:.0f}\N{MULTIPLICATION SIGN}** [the jobs a second](project/benchmarks.md#jobs-run) of the fastest of
-    {len(peers)} other queues: {run["ops_per_second"]:,.0f} in one process
--   **{get["ratio"]:.0f}\N{MULTIPLICATION SIGN}** [the reads a second](project/benchmarks.md#100-tasks-at-a-time) of
-    redis-py, by 100 tasks: {get["ops_per_second"]:,.0f}
+-   **{number(run["ratio"])}\N{MULTIPLICATION SIGN}** [the jobs a second](project/benchmarks.md#jobs-run) of the
+    fastest of {len(peers)} other queues: {number(run["ops_per_second"])} in one process
+-   **{number(get["ratio"])}\N{MULTIPLICATION SIGN}** [the reads a second](project/benchmarks.md#100-tasks-at-a-time) of
+    redis-py, by 100 tasks: {number(get["ops_per_second"])}
 -   **{killed:.1f} s** until the job of [a killed worker](project/benchmarks.md#jobs-recovery) runs again elsewhere
 -   **{proven}** [promises](project/guarantees.md), each with the tests that prove it, {tests} in all
 

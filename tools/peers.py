@@ -38,26 +38,11 @@ def digest(program: Path) -> str:
 
 def run(python: str, program: Path) -> str:
     """Run a program as a reader would, in an empty folder and with an empty Redis, and return what it prints."""
-    server = RedisServer()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            env = {
-                "PATH": os.environ["PATH"],
-                "HOME": folder,
-                "REDIS_URL": server.url,
-                "PYTHONPATH": str(program.parent),
-            }
-            done = subprocess.run(
-                [python, str(program)],
-                cwd=folder,
-                env=env,
-                capture_output=True,
-                text=True,
-                timeout=SECONDS,
-                check=False,
-            )
-    finally:
-        server.stop()
+    with RedisServer() as server, tempfile.TemporaryDirectory() as folder:
+        env = {"PATH": os.environ["PATH"], "HOME": folder, "REDIS_URL": server.url}
+        done = subprocess.run(
+            [python, program], cwd=folder, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
     if done.returncode:
         sys.exit(f"{program.relative_to(ROOT)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
