@@ -11,6 +11,8 @@ import pytest
 
 from tests.site.conftest import ROOT
 from tools.browser import MOUNT
+from tools.quality import accessibility
+from tools.quality.weight import LIMIT, Scale
 from tools.screens import SCHEMES, SIZES
 from tools.snippets import read_sections
 
@@ -28,6 +30,9 @@ class Visit:
     requests: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     overflow: int = 0
+    shift: float = 0
+    sizes: dict[str, int] = field(default_factory=dict)
+    wrong: list[str] = field(default_factory=list)
     pale: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -36,6 +41,7 @@ def visits(browser: Browser, address: str, paths: list[str]) -> dict[str, Visit]
     """Open every page once on a phone, light and dark, and note what happened."""
     seen = {}
     tab = browser.new_page(viewport=SIZES["phone"])
+    scale = Scale(tab)
     requests: list[str] = []
     errors: list[str] = []
     tab.on("request", lambda request: requests.append(request.url))
@@ -45,10 +51,11 @@ def visits(browser: Browser, address: str, paths: list[str]) -> dict[str, Visit]
     for path in paths:
         requests.clear()
         errors.clear()
+        scale.clear()
         tab.goto(address + path)
         overflow = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        visit = seen[path] = Visit(tab.title(), overflow=overflow)
-        tab.add_style_tag(content="* { transition: none !important }")
+        visit = seen[path] = Visit(tab.title(), overflow=overflow, shift=scale.shift(), sizes=scale.sizes())
+        visit.wrong = accessibility.look_quickly(tab)
         for scheme in SCHEMES:
             tab.emulate_media(color_scheme=scheme)
             tab.wait_for_selector(f"body[data-md-color-scheme={'slate' if scheme == 'dark' else 'default'}]")
@@ -80,6 +87,24 @@ def test_pages_fit_a_phone(visits: dict[str, Visit]) -> None:
 def test_text_is_readable(visits: dict[str, Visit], scheme: str) -> None:
     """Every text has the contrast of WCAG AA with what is behind it, in light and in dark."""
     assert {path: visit.pale[scheme] for path, visit in visits.items() if visit.pale[scheme]} == {}
+
+
+def test_axe_finds_nothing(visits: dict[str, Visit]) -> None:
+    """No page has a violation that axe-core finds by the rules that are quick, on a phone, light."""
+    assert {path: visit.wrong for path, visit in visits.items() if visit.wrong} == {}
+
+
+def test_first_views_are_light(visits: dict[str, Visit]) -> None:
+    """With fonts, styles and scripts, no first view brings more than 150 KB, nor anything for a search."""
+    totals = {path: sum(visit.sizes.values()) for path, visit in visits.items()}
+    assert {path: total for path, total in totals.items() if total > LIMIT} == {}
+    assert min(totals.values()) > LIMIT / 3  # so they were weighed
+    assert [url for visit in visits.values() for url in visit.sizes if "search" in url] == []
+
+
+def test_nothing_moves_while_a_page_loads(visits: dict[str, Visit]) -> None:
+    """No text shifts: fonts and pictures have their room from the start."""
+    assert {path: visit.shift for path, visit in visits.items() if visit.shift} == {}
 
 
 def test_titles_differ(visits: dict[str, Visit]) -> None:

@@ -14,7 +14,7 @@ from tools.quality.results import Row
 from tools.screens import SCHEMES, SIZES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
@@ -45,23 +45,25 @@ _RUN = """async ([only, without]) => {
 }"""
 
 
-def look(tab: Page, url: str, *, quick: bool = False) -> Iterator[tuple[str, list[str]]]:
-    """Open a page and give, for each device and scheme, what is wrong with it there.
-
-    Args:
-        tab: The tab to open it in.
-        url: Its address.
-        quick: Only on a phone and light, without the rules that are slow.
-    """
-    tab.set_viewport_size(SIZES["phone"])
-    tab.emulate_media(color_scheme="light")
-    tab.goto(url)
+def _prepare(tab: Page) -> None:
     tab.wait_for_selector("html.js")
     tab.add_style_tag(content=_STILL)
     tab.evaluate(AXE)
-    if quick:
-        yield "phone, light", tab.evaluate(_RUN, [[], SLOW])
-        return
+
+
+def look_quickly(tab: Page) -> list[str]:
+    """List what is wrong with the page as it is shown, by the rules that are quick; nothing of it moves any more."""
+    _prepare(tab)
+    found: list[str] = tab.evaluate(_RUN, [[], SLOW])
+    return found
+
+
+def look(tab: Page, url: str) -> Iterator[tuple[str, list[str]]]:
+    """Open a page and give, for each device and scheme, what is wrong with it there."""
+    tab.set_viewport_size(SIZES["phone"])
+    tab.emulate_media(color_scheme="light")
+    tab.goto(url)
+    _prepare(tab)
     rules: tuple[str, ...] = ()
     for device, size in SIZES.items():
         tab.set_viewport_size(size)
@@ -72,10 +74,10 @@ def look(tab: Page, url: str, *, quick: bool = False) -> Iterator[tuple[str, lis
             rules = CHANGING
 
 
-def find_violations(browser: Browser, address: str, paths: list[str], *, quick: bool = False) -> dict[str, list[str]]:
+def find_violations(browser: Browser, address: str, paths: Sequence[str]) -> dict[str, list[str]]:
     """Look at pages, and give what is wrong by page, device and scheme."""
     tab = browser.new_page()
-    found = {f"{path} ({how})": wrong for path in paths for how, wrong in look(tab, address + path, quick=quick)}
+    found = {f"{path} ({how})": wrong for path in paths for how, wrong in look(tab, address + path)}
     tab.context.close()
     return {where: wrong for where, wrong in found.items() if wrong}
 

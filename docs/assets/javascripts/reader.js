@@ -37,8 +37,8 @@ for (const [enter, leave] of [["pointerover", "pointerout"], ["focusin", "focuso
   })
 }
 
-// A table or a block of code that is wider than the page can be scrolled by key. The theme makes each bar of code a
-// landmark without a name: it is none.
+// A table or a block of code that is wider than the page can be scrolled by key. The theme makes landmarks without a
+// name: a bar of code is none, and a section of the navigation with a page of its own is called as that is.
 const sizes = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     if (target.scrollWidth > target.clientWidth) target.tabIndex = 0
@@ -48,6 +48,9 @@ const sizes = new ResizeObserver((entries) => {
 
 function care() {
   for (const bar of document.querySelectorAll(".md-code__nav:not([role])")) bar.role = "none"
+  for (const label of document.querySelectorAll(".md-nav__link[id$=_label]:not([title])")) {
+    if (!label.textContent.trim()) label.title = label.previousElementSibling.textContent.trim()
+  }
   for (const wide of document.querySelectorAll(".md-typeset__scrollwrap, .md-typeset pre > code")) sizes.observe(wide)
 }
 
