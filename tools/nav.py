@@ -9,11 +9,11 @@ from pathlib import Path
 __all__ = ["ROOT", "add_page", "read_nav"]
 
 ROOT = Path(__file__).resolve().parent.parent
-_SECTION = re.compile(r"^  - (?P<title>[^:\n]+):(?: (?P<page>\S+\.md))?\n(?P<pages>(?: {6}- .*\n)*)", re.MULTILINE)
+_SECTION = re.compile(r"^  - (?P<title>[^:\n]+):(?: (?P<page>\S+\.md))?\n(?P<pages>(?: {6,}- .*\n)*)", re.MULTILINE)
 
 
 def read_nav(text: str) -> dict[str, list[str]]:
-    """Give the pages of each section, by its title; a page that stands alone is a section of its own.
+    """Give the pages of each section and of those in it, by its title; a page that stands alone is one of its own.
 
     Args:
         text: What `mkdocs.yml` holds.
@@ -43,6 +43,6 @@ def add_page(text: str, path: str, title: str) -> str:
         msg = f"no section of the navigation has pages of {folder or 'docs'}/: take one of {', '.join(sorted(folders))}"
         raise LookupError(msg)
     plain = re.fullmatch(r"[A-Za-z][\w .,()/'-]*", title)
-    line = f"      - {title if plain else json.dumps(title, ensure_ascii=False)}: {path}\n"
-    before = rf"^ +- (?:.*: )?{re.escape(last[-1])}\n"
-    return re.sub(before, lambda found: found[0] + line, text, count=1, flags=re.MULTILINE)
+    line = f"- {title if plain else json.dumps(title, ensure_ascii=False)}: {path}\n"
+    before = rf"^( +)- (?:.*: )?{re.escape(last[-1])}\n"
+    return re.sub(before, lambda found: found[0] + found[1] + line, text, count=1, flags=re.MULTILINE)

@@ -100,8 +100,19 @@ def test_bad_input_is_refused(copy: Path, page: str, kind: str, problem: str) ->
 
 
 def test_a_page_is_added_to_its_section() -> None:
-    """Its line comes after the last of its folder, and the rest of the file stays as it is."""
+    """Its line comes after the last of its folder, as deep as that, and the rest of the file stays as it is."""
     text = (ROOT / "mkdocs.yml").read_text()
     found = add_page(text, "http/more.md", "More")
     assert found.replace("      - More: http/more.md\n", "") == text
     assert read_nav(found)["HTTP"][-1] == "http/more.md"
+    nested = "\nnav:\n  - All:\n      - a/index.md\n      - Deep:\n          - One: a/one.md\n\n"
+    assert add_page(nested, "a/two.md", "Two") == nested[:-1] + "          - Two: a/two.md\n\n"
+    assert read_nav(nested) == {"All": ["a/index.md", "a/one.md"]}
+
+
+def test_every_page_is_read_from_the_navigation() -> None:
+    """No page is left out, however deep its section."""
+    pages = [page for pages in read_nav((ROOT / "mkdocs.yml").read_text()).values() for page in pages]
+    files = {page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md")}
+    assert set(pages) == {file for file in files if not file.startswith(("includes/", "overrides/"))}
+    assert len(pages) == len(set(pages))
