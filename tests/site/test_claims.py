@@ -73,7 +73,7 @@ def test_extras() -> None:
     assert set(rows) == {f"`rustforge[{extra}]`" for extra in PROJECT["optional-dependencies"]}
     for extra, requirements in PROJECT["optional-dependencies"].items():
         for text in requirements if extra != "all" else ():
-            assert Requirement(text).name in rows[f"`rustforge[{extra}]`"]
+            assert Requirement(text).name in rows[f"`rustforge[{extra}]`"].lower()
 
 
 def test_python_version() -> None:
