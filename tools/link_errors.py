@@ -1,10 +1,11 @@
-"""Make the errors that docstrings name under `Raises:` links to their reference, where no import names them either.
+"""Make what the reference pages show of signatures and docstrings readable to those who do not see the module.
 
-An extension of Griffe, which reads the code for the reference pages; mkdocs.yml names it.
+Extensions of Griffe, which reads the code for the reference pages; mkdocs.yml names this file.
 """
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import griffe
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class LinkErrors(griffe.Extension):
-    """Let every module of a package see the names that the package's `errors` module exports."""
+    """Let every module of a package see the names that the package's `errors` module exports.
+
+    So the errors that docstrings name under `Raises:` become links, where no import names them either.
+    """
 
     @override
     def on_package(self, *, pkg: Module, **_kwargs: Any) -> None:
@@ -25,3 +29,42 @@ class LinkErrors(griffe.Extension):
             for name in errors.exports or ():
                 if isinstance(name, str) and name not in pkg.members:
                     pkg.set_member(name, griffe.Alias(name, f"{errors.path}.{name}"))
+
+
+class ShowValues(griffe.Extension):
+    """Write a private constant, or a private name of a type, in a signature as what it stands for."""
+
+    @override
+    def on_package(self, *, pkg: Module, **_kwargs: Any) -> None:
+        """Look through what the package has."""
+        self._look_through(pkg)
+
+    def _look_through(self, whole: griffe.Object) -> None:
+        for member in whole.members.values():
+            if isinstance(member, griffe.Function):
+                for function in (member, *(member.overloads or ())):
+                    function.returns = _shown(function.returns, member.module)
+                    for parameter in function.parameters:
+                        parameter.annotation = _shown(parameter.annotation, member.module)
+                        parameter.default = _shown(parameter.default, member.module)
+            elif isinstance(member, griffe.Attribute):
+                member.annotation = _shown(member.annotation, member.module)
+                member.value = _shown(member.value, member.module)
+            elif isinstance(member, griffe.Object):
+                self._look_through(member)
+
+
+def _shown(expression: Any, module: Module) -> Any:
+    """Replace the private names in an expression by their values."""
+    if isinstance(expression, list):
+        return [_shown(one, module) for one in expression]
+    if isinstance(expression, griffe.ExprName) and expression.name.startswith("_"):
+        constant = module.members.get(expression.name)
+        value = constant.value if isinstance(constant, griffe.Attribute) else None
+        if isinstance(value, griffe.ExprSubscript) and str(value.left) == "Annotated":  # how it is read is no concern
+            return value.slice.elements[0] if isinstance(value.slice, griffe.ExprTuple) else value
+        return expression if value is None or "TypeVar" in str(value) else value
+    if isinstance(expression, griffe.Expr) and not isinstance(expression, griffe.ExprName):
+        for part in fields(expression):
+            setattr(expression, part.name, _shown(getattr(expression, part.name), module))
+    return expression

@@ -186,7 +186,7 @@ class Linker:
         if tooltip is None:
             tooltip = self.reference.tooltip_of(name.path).translate(_IN_ATTRIBUTES).replace("\n", "&#10;")
             self._tooltips[name.path] = tooltip
-        backlink = f' backlink-type="used-by" backlink-anchor="{anchor}"' if anchor else ""
+        backlink = f' backlink-type="referenced-by" backlink-anchor="{anchor}"' if anchor else ""
         return f'<autoref identifier="{identifier}" title="{tooltip}"{backlink}>{text}</autoref>'
 
 
