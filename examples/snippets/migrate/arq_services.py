@@ -30,16 +30,18 @@ async def work() -> None:
     async with aclosing(Texting()) as texting:
         services = {"texting": texting}
         async with boot(extensions=services) as ctx:
-            await run_jobs(ctx)
+            worker = Worker(ctx).register(SendWelcome)
+            await welcome(ctx)
+            await worker.run_until_empty()  # or run()
 
 
-async def run_jobs(ctx: BootContext) -> None:
-    worker = Worker(ctx).register(SendWelcome)
-    # --8<-- [end:services]
+# --8<-- [end:services]
+
+
+async def welcome(ctx: BootContext) -> None:
     await SendWelcome(number="+15550100").dispatch(
         ctx.queue
     )
-    await worker.run_until_empty()
 
 
 asyncio.run(work())
