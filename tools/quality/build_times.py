@@ -61,8 +61,8 @@ class Peer:
     page: str
     folder: str = ""
     mount: str = ""
-    build: Sequence[str] = ("{python}", "-m", "mkdocs", "build", "-f", "{config}", "-d", "{site}")
-    serve: Sequence[str] = ("{python}", "-m", "mkdocs", "serve", "-f", "{config}", "-a", "127.0.0.1:{port}")
+    build: Sequence[str] = ("{python}", "-P", "-m", "mkdocs", "build", "-f", "{config}", "-d", "{site}")
+    serve: Sequence[str] = ("{python}", "-P", "-m", "mkdocs", "serve", "-f", "{config}", "-a", "127.0.0.1:{port}")
     off: Sequence[str] = ()
     note: str = ""
 
