@@ -6,7 +6,7 @@ nothing of the page before, until it asks for nothing more.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tools.browser import open_browser, serve
 from tools.quality.results import Row
@@ -38,13 +38,14 @@ class Scale:
         session = tab.context.new_cdp_session(tab)
         session.send("Network.enable")
         session.send("Network.setCacheDisabled", {"cacheDisabled": True})
-        session.on(
-            "Network.requestWillBeSent", lambda event: self._urls.update({event["requestId"]: event["request"]["url"]})
-        )
-        session.on(
-            "Network.loadingFinished",
-            lambda event: self._sizes.update({event["requestId"]: event["encodedDataLength"]}),
-        )
+        session.on("Network.requestWillBeSent", self._ask)
+        session.on("Network.loadingFinished", self._finish)
+
+    def _ask(self, event: dict[str, Any]) -> None:
+        self._urls[event["requestId"]] = event["request"]["url"]
+
+    def _finish(self, event: dict[str, Any]) -> None:
+        self._sizes[event["requestId"]] = event["encodedDataLength"]
 
     def clear(self) -> None:
         """Forget the page before."""
@@ -69,7 +70,7 @@ def measure(site: Path) -> list[Row]:
     with serve(site) as address, open_browser() as browser:
         tab = browser.new_page(viewport=SIZES["phone"])
         scale = Scale(tab)
-        foreign = set()
+        foreign: set[str] = set()
         for path in paths:
             scale.clear()
             tab.goto(address + path, wait_until="networkidle")
