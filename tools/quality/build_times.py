@@ -196,7 +196,11 @@ def _run(command: Sequence[str], folder: Path, python: str = sys.executable) -> 
 
 @contextmanager
 def _serving(command: Sequence[str], folder: Path, python: str = sys.executable) -> Iterator[str]:
-    """Serve a site on a free port, and give its address when its first build is done."""
+    """Serve a site on a free port, and give its address when its first build is done.
+
+    Raises:
+        RuntimeError: The server ended; it holds what the server said.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -205,7 +209,10 @@ def _serving(command: Sequence[str], folder: Path, python: str = sys.executable)
         server = subprocess.Popen(filled, cwd=folder, env=_environment(python), stdout=output, stderr=output)
         address = f"http://127.0.0.1:{port}/"
         try:
-            _wait(lambda: _read(address) != "")
+            _wait(lambda: _read(address) != "" or server.poll() is not None)
+            if server.poll() is not None:
+                output.seek(0)
+                raise RuntimeError(output.read())
             yield address
         finally:
             server.terminate()
