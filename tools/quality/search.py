@@ -35,10 +35,13 @@ _WATCH = """() => {
     window.answers = 0
     new MutationObserver(() => window.answers++).observe(meta, { childList: true })
 }"""
-_READ = """() => [...document.querySelectorAll(".md-search-result__item")].flatMap(card => {
-    const [title, ...sections] = card.querySelectorAll(":scope > a")
-    return sections.length ? sections.map((one, at) => at ? [one.href] : [one.href, title.href]) : [[title.href]]
-})"""
+_READ = """async count => {
+    while (window.answers < count) await new Promise(requestAnimationFrame)
+    return [...document.querySelectorAll(".md-search-result__item")].flatMap(card => {
+        const [title, ...sections] = card.querySelectorAll(":scope > a")
+        return sections.length ? sections.map((one, at) => at ? [one.href] : [one.href, title.href]) : [[title.href]]
+    })
+}"""
 
 
 @dataclass(frozen=True)
@@ -89,11 +92,9 @@ def ask(page: Page, address: str, questions: list[Question]) -> list[Answer]:
     page.evaluate(_WATCH)
     found: list[Answer] = []
     for count, question in enumerate(questions, 1):
-        page.locator(_BOX).select_text()
-        page.keyboard.insert_text(question.text)
+        page.fill(_BOX, question.text)
         page.keyboard.press("End")
-        page.wait_for_function("count => window.answers >= count", arg=count)
-        shown: list[list[str]] = page.evaluate(_READ)
+        shown: list[list[str]] = page.evaluate(_READ, count)
         places = (tuple(url.removeprefix(address).replace(_query(url), "") for url in one) for one in shown)
         found.append(Answer(question, tuple(places)))
     return found
