@@ -36,8 +36,8 @@ FOLDER = ROOT / "docs" / "assets" / "images"
 DIGEST = ROOT / "docs" / "includes" / "screenshots.txt"
 SOURCES = ("examples/shop/demo/outside.py", "examples/shop/demo/page.html", "tools/screenshots.py")
 SIZE: ViewportSize = {"width": 800, "height": 600}
-SCALE = 1.25
-"""Of a pixel of the page, so that text is sharp where screens are."""
+SCALE = 1
+"""Of a pixel of the page: more would make the page that shows them too heavy for a phone."""
 
 # Before the page's own script: its times, and what a browser does not do twice in the same way.
 _STEADY = """
@@ -142,7 +142,7 @@ def main() -> None:
         for scene in SCENES:
             for scheme, picture in take(browser, scene).items():
                 file = FOLDER / f"{scene}-{scheme}.webp"
-                picture.convert("RGB").save(file, quality=80, method=6)
+                picture.convert("RGB").save(file, quality=70, method=6)
                 print(f"{file.relative_to(ROOT)}: {picture.width} x {picture.height}, {file.stat().st_size} bytes")
     DIGEST.write_text(digest() + "\n")
 
