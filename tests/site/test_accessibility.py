@@ -36,7 +36,7 @@ def test_a_violation_is_found(page: Page, address: str) -> None:
 def test_tab_reaches_what_can_be_used(page: Page, address: str) -> None:
     """Tab goes from the skip link through the header to the text, and each stop can be seen."""
     page.goto(f"{address}async/caching/", wait_until="networkidle")
-    stops = []
+    stops: list[str] = []
     for _ in range(14):
         page.keyboard.press("Tab")
         stops.append(

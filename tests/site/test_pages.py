@@ -39,7 +39,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def visits(browser: Browser, address: str, paths: list[str]) -> dict[str, Visit]:
     """Open every page once on a phone, light and dark, and note what happened."""
-    seen = {}
+    seen: dict[str, Visit] = {}
     tab = browser.new_page(viewport=SIZES["phone"])
     scale = Scale(tab)
     requests: list[str] = []

@@ -31,7 +31,7 @@ def test_the_search_comes_when_it_is_asked_for(page: Page, address: str) -> None
 
 def test_pictures_have_their_room(site: Path) -> None:
     """Every picture of a text has its size, loads when it is near, and is drawn or in a modern format."""
-    bad = []
+    bad: list[str] = []
     for file in site.rglob("*.html"):
         article = file.read_text().partition("<article")[2].partition("</article>")[0]
         for tag in re.findall(r"<img\s[^>]*>", article):

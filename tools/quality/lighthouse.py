@@ -66,7 +66,7 @@ def scores_of(report: dict[str, Any]) -> dict[str, int]:
 
 def reason_of(report: dict[str, Any]) -> str:
     """Name what costs a page its points, most first."""
-    lost = []
+    lost: list[tuple[float, str]] = []
     for name in CATEGORIES:
         for part in report["categories"][name]["auditRefs"]:
             audit = report["audits"][part["id"]]
