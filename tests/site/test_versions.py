@@ -187,7 +187,7 @@ def test_machines_are_led_to_the_newest(repository: Repository) -> None:
 @pytest.mark.parametrize(
     ("asked", "suggested"),
     [
-        ("0.9/async/cachin", ["0.9/async/caching/"]),
+        ("0.9/async/cach", ["0.9/async/caching/"]),
         ("0.9/async/jobs/", []),
         ("0.10/deep/down/jobs.html", ["0.10/async/jobs/"]),
         ("asynch/jobs/", ["latest/async/jobs/"]),
