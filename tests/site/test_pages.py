@@ -200,5 +200,5 @@ def test_a_missing_page_says_so(page: Page, address: str) -> None:
     answer = page.goto(address + "no/such/page/")
     assert answer is not None
     assert answer.status == 404
-    assert page.locator("h1").inner_text() == "404 - Not found"
+    assert page.locator("h1").inner_text() == "Page not found"
     assert page.locator(".md-tabs a").first.is_visible()
