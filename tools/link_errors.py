@@ -5,6 +5,7 @@ Extensions of Griffe, which reads the code for the reference pages; mkdocs.yml n
 
 from __future__ import annotations
 
+import ast
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ class LinkErrors(griffe.Extension):
 
 
 class ShowValues(griffe.Extension):
-    """Write a private constant, or a private name of a type, in a signature as what it stands for."""
+    """Write a private constant or type in a signature as what it stands for, and a field as it is described."""
 
     @override
     def on_package(self, *, pkg: Module, **_kwargs: Any) -> None:
@@ -50,8 +51,20 @@ class ShowValues(griffe.Extension):
             elif isinstance(member, griffe.Attribute):
                 member.annotation = _shown(member.annotation, member.module)
                 member.value = _shown(member.value, member.module)
+                _describe(member)
             elif isinstance(member, griffe.Object):
                 self._look_through(member)
+
+
+def _describe(member: griffe.Attribute) -> None:
+    """Let a field of a model say what its description says, and have the default that it has."""
+    call = member.value
+    if not isinstance(call, griffe.ExprCall) or str(call.function) != "Field":
+        return
+    given = {one.name: one.value for one in call.arguments if isinstance(one, griffe.ExprKeyword)}
+    if "description" in given and not member.docstring:
+        member.docstring = griffe.Docstring(ast.literal_eval(str(given["description"])), parent=member)
+        member.value = given.get("default")
 
 
 def _shown(expression: Any, module: Module) -> Any:
