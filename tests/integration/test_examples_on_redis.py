@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import re
-import subprocess
+import runpy
 import sys
+import warnings
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +26,13 @@ SCRIPTS = sorted(
     script for script in SNIPPETS.glob("*/*.py") if REDIS.search(script.read_text()) or "boot()" in script.read_text()
 )
 
+FORKS = multiprocessing.get_context("forkserver")
+"""Processes that do not import the library and its dependencies once more each; that the scripts import all that they
+need is seen where they run as programs, for their pages."""
+FORKS.set_forkserver_preload(
+    [__name__, *(f"rustforge.{part}" for part in ("attachments", "boot", "db", "http", "notify", "storage", "testing"))]
+)
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
@@ -31,16 +41,30 @@ def server() -> Iterator[RedisServer]:
         yield running
 
 
+def execute(script: str, printed: str, environment: dict[str, str]) -> None:
+    """Run a script as a program, in a process that is its own and has imported what scripts import."""
+    os.environ.update(environment)
+    os.chdir(Path(script).parent)
+    warnings.simplefilter("error")
+    sys.path[0] = str(Path(script).parent)
+    with Path(printed).open("w", encoding="utf-8") as file, redirect_stdout(file):
+        runpy.run_path(script, run_name="__main__")
+
+
 def run(script: Path, folder: Path, server: RedisServer) -> str:
     """Run a script with the server's address where it names memory://, and return what it prints."""
-    text = REDIS.sub(f'connect("{server.url}"', script.read_text())
     copy = folder / script.name
-    copy.write_text(text)
-    env = {**os.environ, "REDIS_URL": server.url}
-    command = [sys.executable, "-X", "dev", "-W", "error", str(copy)]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    copy.write_text(REDIS.sub(f'connect("{server.url}"', script.read_text()))
+    printed = folder / "printed"
+    environment = {"REDIS_URL": server.url, "PYTHONASYNCIODEBUG": "1"}
+    process = FORKS.Process(target=execute, args=(str(copy), str(printed), environment))
+    process.start()
+    process.join(30)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    assert process.exitcode == 0, f"{script} failed: what it says is above"
+    return printed.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=[f"{script.parent.name}/{script.stem}" for script in SCRIPTS])
