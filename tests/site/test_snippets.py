@@ -49,6 +49,7 @@ def test_every_block_is_checked_and_every_snippet_shown() -> None:
     assert all((ROOT / test).is_file() for test in PROVEN_BY.values())
 
 
+@pytest.mark.timeout(900)  # all of them, each a program of its own
 def test_every_snippet_prints_what_is_shown() -> None:
     """Every snippet runs as a program of its own in an empty folder, without a server, and prints what is kept."""
     assert Project().problems_of_runs() == []
