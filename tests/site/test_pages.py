@@ -162,7 +162,7 @@ def test_links_load_in_place(page: Page, address: str, site: Path) -> None:
     page.route("**/sitemap.xml", lambda route: route.fulfill(body=sitemap, content_type="text/xml"))
     page.goto(address, wait_until="networkidle")
     page.evaluate("window.same = true")
-    page.locator(".md-tabs__link", has_text="Start").click()
+    page.locator(".md-tabs__link", has_text="Get started").click()
     page.wait_for_url("**/start/installation/")
     page.locator("h1", has_text="Installation").wait_for()
     assert page.evaluate("window.same") is True
