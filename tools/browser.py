@@ -6,12 +6,13 @@ import gzip
 import os
 import shutil
 import threading
+import time
 from contextlib import contextmanager
 from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import sync_playwright
@@ -42,6 +43,10 @@ class _Handler(SimpleHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    def __init__(self, *args: Any, pace: float, directory: str) -> None:
+        self.pace = pace
+        super().__init__(*args, directory=directory)
+
     @override
     def do_GET(self) -> None:
         file = Path(self.translate_path(self.path))
@@ -67,7 +72,10 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Cache-Control", "max-age=600")
         self.send_header("Vary", "Accept-Encoding")
         self.end_headers()
-        self.wfile.write(body)
+        size = 200 if self.pace and kind.startswith("text/html") else len(body)
+        for begin in range(0, len(body), size):
+            self.wfile.write(body[begin : begin + size])
+            time.sleep(self.pace)
 
     @override
     def translate_path(self, path: str) -> str:
@@ -88,9 +96,14 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def serve(site: Path) -> Iterator[str]:
-    """Serve a built site on a free port of this machine, and give its address."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(site))) as server:
+def serve(site: Path, pace: float = 0) -> Iterator[str]:
+    """Serve a built site on a free port of this machine, and give its address.
+
+    Args:
+        site: The site's folder.
+        pace: The seconds after every 200 bytes of a page, as over a bad line.
+    """
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, pace=pace, directory=str(site))) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

@@ -19,6 +19,8 @@ SIZE = (1200, 630)
 """Width and height in pixels, as Open Graph's readers have it."""
 
 _ASSETS = Path(__file__).resolve().parent.parent / "docs" / "assets"
+_FONT = _ASSETS / "fonts" / "inter.woff2"
+_LOGO = _ASSETS / "images" / "logo.png"
 _MARGIN = 80
 _IRON, _WHITE, _GREY, _EMBER = "#22262e", "#ffffff", "#c3c7cf", "#ff9a55"
 _COLOURS = 64
@@ -34,14 +36,15 @@ def path_of(folder: str) -> str:
 
 
 def save(file: Path, *words: str, cache: Path) -> None:
-    """Draw a card into a file, unless one with these words was drawn before.
+    """Draw a card into a file, unless the same was drawn before.
 
     Args:
         file: Where it goes.
         words: The arguments of `draw`.
         cache: Where those that were drawn are kept.
     """
-    digest = hashlib.sha256("\0".join([Path(__file__).read_text(), *words]).encode()).hexdigest()
+    parts = [Path(__file__).read_bytes(), _FONT.read_bytes(), _LOGO.read_bytes(), "\0".join(words).encode()]
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()
     kept = cache / f"{digest}.png"
     if not kept.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -68,7 +71,7 @@ def draw(section: str, title: str, description: str, place: str) -> Image.Image:
         height += 56
     height = _write(pen, title, height, _font(76, "Bold"), _WHITE, most=2)
     _write(pen, description, height + 24, _font(34, "Regular"), _GREY, most=4)
-    with Image.open(_ASSETS / "images" / "logo.png") as opened:
+    with Image.open(_LOGO) as opened:
         logo = opened.convert("RGBA").resize((56, 56), Image.Resampling.LANCZOS)
     base = SIZE[1] - _MARGIN - 40
     card.paste(logo, (_MARGIN, base), logo)
@@ -77,7 +80,7 @@ def draw(section: str, title: str, description: str, place: str) -> Image.Image:
 
 
 def _font(size: int, weight: str) -> ImageFont.FreeTypeFont:
-    font = ImageFont.truetype(str(_ASSETS / "fonts" / "inter.woff2"), size)
+    font = ImageFont.truetype(str(_FONT), size)
     font.set_variation_by_name(weight)
     return font
 

@@ -53,7 +53,7 @@ _MOMENTS = {
     r"(?<=/)\d{4}/\d\d/\d\d(?=/)": "2026/11/24",  # in the keys of objects
     r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)": "2026-11-24T12:00:00Z",
     r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT": "Tue, 24 Nov 2026 12:00:00 GMT",
-    r"\b[\w-]{16,}\.[\w-]{43}(?![\w-])": "WzE3OTU2MDgwMDAs.signature",  # a signed token, with its time
+    r"\.?\b[\w-]{16,}\.[\w-]{43}(?![\w-])": "WzE3OTU2MDgwMDAs.signature",  # a signed token; a dot says: compressed
     r'(?<=etag: ")[0-9a-f]+-[0-9a-f]+(?=")': "18a1b2c3d4e5f607-2a",  # of a file, with its time
     r"\bv1,[A-Za-z0-9+/]{43}=": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",  # of a webhook
 }

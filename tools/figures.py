@@ -6,7 +6,6 @@ python -m tools.figures       # -> docs/includes/figures.md
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from benchmarks.notify.goals import GOALS as NOTIFY_GOALS
 from benchmarks.report import HTTP_RESULT, JOBS_RESULT, NOTIFY_RESULT, RESULT, STORAGE_RESULT
 from benchmarks.storage.goals import GOALS as STORAGE_GOALS
 from benchmarks.tables import number
+from tools.guarantees import count_guarantees
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = Path("docs/includes/figures.md")
@@ -37,12 +37,6 @@ def _read(root: Path, path: Path) -> dict[str, Any]:
     return found
 
 
-def _promises(root: Path) -> tuple[int, int]:
-    """Count the promises, and the tests that prove them."""
-    page = (root / "docs" / "project" / "guarantees.md").read_text()
-    return len(re.findall(r"\{ #[A-Z]\d+ \}", page)), len(set(re.findall(r"\[`(test_\w+)`\]\((\S+)\)", page)))
-
-
 def make(root: Path = ROOT) -> str:
     """Write the figures of a working copy."""
     cache, jobs = _read(root, RESULT), _read(root, JOBS_RESULT)
@@ -52,7 +46,7 @@ def make(root: Path = ROOT) -> str:
     killed = jobs["recovery"][0]["seconds"]["highest"]
     outcomes = [outcome for path, goals in AREAS for outcome in judge(_read(root, path), goals)]
     reached = sum(outcome.reached for outcome in outcomes)
-    proven, tests = _promises(root)
+    proven, tests = count_guarantees(root)
     return f"""\
 <div class="rf-figures" markdown>
 

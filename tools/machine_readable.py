@@ -32,7 +32,7 @@ from mkdocs.utils.meta import get_data
 
 from rustforge.http.app_error import AppError, title_of
 from tools import cards, redirects, search_index
-from tools.code_links.reference import Reference, signature_of
+from tools.code_links.reference import DIRECTIVE, Reference, signature_of
 from tools.quality.page import fill
 
 if TYPE_CHECKING:
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 __all__ = ["Guide", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
-_DIRECTIVE = re.compile(r"^(?P<level>#*) *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n(?=    ))*)", re.MULTILINE)
 _CROSS_REFERENCE = re.compile(r"\[((?:[^\]\[]|\[[^\]]*\])+)\]\[([\w.]*)\]")
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s]+)\)")
 _ATTRIBUTES = re.compile(r" *\{ *[#.:][^}\n]*\} *$", re.MULTILINE)
@@ -119,7 +118,7 @@ class Guide:
         """Put snippets and reference entries where the page names them, and make links absolute."""
         text = "\n".join(self._snippets.run(fill(text).splitlines()))
         text = re.sub(r"\n\n( *```)$", r"\n\1", text, flags=re.MULTILINE)
-        text = _DIRECTIVE.sub(self._describe, f"{text}\n")
+        text = DIRECTIVE.sub(self._describe, f"{text}\n")
         text = _ATTRIBUTES.sub("", _CROSS_REFERENCE.sub(r"\1", text))
         return _LINK.sub(lambda link: f"]({self._absolute(folder, link[1])})", text).strip() + "\n"
 

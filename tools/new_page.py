@@ -16,6 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from tools.code_links.reference import DIRECTIVE
 from tools.nav import ROOT, add_page
 from tools.snippets import Project
 
@@ -91,7 +92,7 @@ def _check_module(module: str, root: Path) -> None:
         msg = f"a reference is named after its module, with hyphens for dots, and there is no {module}"
         raise PageError(msg)
     for page in sorted((root / "docs" / "reference").glob("*.md")):
-        if re.search(rf"^#* *::: {re.escape(module)}$", page.read_text(), re.MULTILINE):
+        if any(shown["path"] == module for shown in DIRECTIVE.finditer(f"{page.read_text()}\n")):
             msg = f"{page.relative_to(root)} shows {module} already"
             raise PageError(msg)
 

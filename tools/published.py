@@ -22,7 +22,7 @@ from tools.redirects import REDIRECT
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["LIST", "Addresses", "addresses_of", "dump", "load", "missing"]
+__all__ = ["LIST", "Addresses", "addresses_of", "dump", "load", "missing", "paths_of"]
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = ROOT / "docs" / "includes" / "published.txt"
@@ -30,6 +30,12 @@ _ANCHOR = re.compile(r'<(?:h[1-6]|dt)\b[^<>]*?\sid="([^"]+)"')
 
 Addresses = dict[str, set[str]]
 """The anchors of each page, by its folder."""
+
+
+def paths_of(site: Path) -> list[str]:
+    """List every page of a built site by its address below the site's own; not those that lead to others."""
+    files = (file for file in site.rglob("*.html") if REDIRECT not in file.read_text())
+    return sorted(file.relative_to(site).as_posix().removesuffix("index.html") for file in files)
 
 
 def addresses_of(site: Path) -> Addresses:

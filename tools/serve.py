@@ -38,7 +38,6 @@ log = logging.getLogger("serve")
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("mkdocs.yml", "docs", "src", "examples", "README.md", "CHANGELOG.md", "CONTRIBUTING.md")
-_DIRECTIVE = re.compile(r"^#* *::: ([\w.]+)", re.MULTILINE)
 _ASIDE = re.compile(r"/__pycache__/|/\.|~$")  # what Python and editors keep beside the sources
 POLL = 0.2
 """How many seconds pass between two looks at the files."""
@@ -143,8 +142,9 @@ class Preview:
     def _describes(self, page: File, path: Path) -> bool:
         """Tell whether a page of the reference describes what stands in a file of the source."""
         from tools.code_links.extension import LINKER  # noqa: PLC0415
+        from tools.code_links.reference import DIRECTIVE  # noqa: PLC0415
 
-        found = (LINKER.reference.find(name) for name in _DIRECTIVE.findall(page.content_string))
+        found = (LINKER.reference.find(one["path"]) for one in DIRECTIVE.finditer(f"{page.content_string}\n"))
         return any(one is not None and one.filepath == path for one in found)
 
     def _forget_code(self) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from tools import machine_readable
 from tools.browser import find_chromium, open_browser, serve
-from tools.redirects import REDIRECT
+from tools.published import paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,8 +74,7 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def paths(site: Path) -> list[str]:
     """List every page of the site by its address below the site's own; not those that lead to others."""
-    files = (file for file in site.rglob("*.html") if REDIRECT not in file.read_text())
-    found = sorted(file.relative_to(site).as_posix().removesuffix("index.html") for file in files)
+    found = paths_of(site)
     assert "" in found
     assert "async/caching/" in found
     return found

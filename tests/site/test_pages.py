@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.site.conftest import ROOT
-from tools.browser import MOUNT
+from tools.browser import MOUNT, serve
 from tools.quality import accessibility
 from tools.quality.weight import LIMIT, Scale
-from tools.screens import SCHEMES, SIZES
+from tools.screens import SCHEMES, SIZES, use_scheme
 from tools.snippets import read_sections
 
 if TYPE_CHECKING:
@@ -57,8 +57,7 @@ def visits(browser: Browser, address: str, paths: list[str]) -> dict[str, Visit]
         visit = seen[path] = Visit(tab.title(), overflow=overflow, shift=scale.shift(), sizes=scale.sizes())
         visit.wrong = accessibility.look_quickly(tab)
         for scheme in SCHEMES:
-            tab.emulate_media(color_scheme=scheme)
-            tab.wait_for_selector(f"body[data-md-color-scheme={'slate' if scheme == 'dark' else 'default'}]")
+            use_scheme(tab, scheme)
             visit.pale[scheme] = tab.evaluate(CONTRAST)
         visit.requests, visit.errors = list(requests), list(errors)
     tab.context.close()
@@ -105,6 +104,19 @@ def test_first_views_are_light(visits: dict[str, Visit]) -> None:
 def test_nothing_moves_while_a_page_loads(visits: dict[str, Visit]) -> None:
     """No text shifts: fonts and pictures have their room from the start."""
     assert {path: visit.shift for path, visit in visits.items() if visit.shift} == {}
+
+
+def test_nothing_moves_over_a_slow_line(browser: Browser, site: Path) -> None:
+    """No row of a table, and no word of a list, moves what was painted before it came."""
+    tab = browser.new_page(viewport=SIZES["phone"])
+    scale = Scale(tab)
+    shifts = {}
+    with serve(site, pace=0.02) as slow:
+        for path in ("project/writing/", "reference/boot/"):
+            tab.goto(slow + path)
+            shifts[path] = scale.shift()
+    tab.context.close()
+    assert shifts == {"project/writing/": 0, "reference/boot/": 0}
 
 
 def test_titles_differ(visits: dict[str, Visit]) -> None:

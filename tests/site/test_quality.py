@@ -14,10 +14,11 @@ import pytest
 
 from tests.site.conftest import ROOT
 from tools.code_links.extension import LINKER
+from tools.guarantees import count_guarantees
 from tools.quality import __main__ as command
 from tools.quality import results
 from tools.quality.blocks import count_statements
-from tools.quality.page import count_guarantees, count_links, fill
+from tools.quality.page import count_links, fill
 from tools.quality.results import Row, load, save
 from tools.snippets import Kind, Project
 

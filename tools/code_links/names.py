@@ -475,12 +475,8 @@ class _Reader:
         """Follow a property to what it gives."""
         own = self._own.get(thing.path)
         if own and any(getattr(one, "id", None) == "property" for one in own.node.decorator_list):
-            node = own.node
-            return (
-                None
-                if isinstance(node, ast.ClassDef) or not node.returns
-                else self._aside(own).annotation(node.returns, own.scope)
-            )
+            returns = getattr(own.node, "returns", None)
+            return self._aside(own).annotation(returns, own.scope) if returns else None
         found = self.reference.find(thing.path)
         if isinstance(found, griffe.Function) and "property" in found.labels:
             return self._of_annotation(found.returns, thing.receiver)

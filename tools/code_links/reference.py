@@ -16,7 +16,7 @@ from mkdocstrings import Inventory
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["BASES", "Reference", "Stamps", "signature_of", "stamps_of"]
+__all__ = ["BASES", "DIRECTIVE", "Reference", "Stamps", "signature_of", "stamps_of"]
 
 Stamps: TypeAlias = dict[str, int]
 """When each of some files was written, by its path."""
@@ -24,8 +24,10 @@ Stamps: TypeAlias = dict[str, int]
 BASES = {"docs/includes/libraries.inv": "https:/", "docs/includes/python.inv": "https://docs.python.org/3"}
 """The vendored inventories, as in mkdocs.yml, and what their addresses begin with."""
 
+DIRECTIVE = re.compile(r"^(?P<level>#*) *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n(?=    ))*)", re.MULTILINE)
+"""How a page asks for an entry."""
+
 _HERE = Path(__file__).parent
-_DIRECTIVE = re.compile(r"^#* *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n)*)", re.MULTILINE)
 _LONGEST_SUMMARY = 160
 _LONGEST_SIGNATURE = 200
 
@@ -71,7 +73,7 @@ class Reference:
         assert isinstance(package, griffe.Module)
         found = cls(root, package)
         for page in sorted((root / "docs" / "reference").glob("*.md")):
-            for directive in _DIRECTIVE.finditer(page.read_text()):
+            for directive in DIRECTIVE.finditer(page.read_text()):
                 found._add(directive["path"], directive["options"])
         for file, base in BASES.items():
             with (root / file).open("rb") as opened:

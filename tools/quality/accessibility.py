@@ -10,8 +10,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from tools.browser import open_browser, serve
+from tools.published import paths_of
 from tools.quality.results import Row
-from tools.screens import SCHEMES, SIZES
+from tools.screens import SCHEMES, SIZES, use_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,8 +69,7 @@ def look(tab: Page, url: str) -> Iterator[tuple[str, list[str]]]:
     for device, size in SIZES.items():
         tab.set_viewport_size(size)
         for scheme in SCHEMES:
-            tab.emulate_media(color_scheme=scheme)
-            tab.wait_for_selector(f"body[data-md-color-scheme={'slate' if scheme == 'dark' else 'default'}]")
+            use_scheme(tab, scheme)
             yield f"{device}, {scheme}", tab.evaluate(_RUN, [rules, []])
             rules = CHANGING
 
@@ -84,7 +84,7 @@ def find_violations(browser: Browser, address: str, paths: Sequence[str]) -> dic
 
 def measure(site: Path) -> list[Row]:
     """Look at every page of the site."""
-    paths = sorted(file.relative_to(site).as_posix().removesuffix("index.html") for file in site.rglob("*.html"))
+    paths = paths_of(site)
     with serve(site) as address, open_browser() as browser:
         found = find_violations(browser, address, paths)
     for where, wrong in found.items():

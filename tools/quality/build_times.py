@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support.servers import free_port
 from tools.quality.engines import copy_tree
 from tools.quality.results import Row
 
@@ -201,9 +201,7 @@ def _serving(command: Sequence[str], folder: Path, python: str = sys.executable)
     Raises:
         RuntimeError: The server ended; it holds what the server said.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     filled = [part.replace("{port}", str(port)) for part in command]
     with tempfile.TemporaryFile("w+") as output:
         server = subprocess.Popen(filled, cwd=folder, env=_environment(python), stdout=output, stderr=output)

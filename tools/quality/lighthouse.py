@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.browser import find_chromium, serve
+from tools.published import paths_of
 from tools.quality.results import Row
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def reason_of(report: dict[str, Any]) -> str:
 
 def measure(site: Path, options: argparse.Namespace) -> list[Row]:
     """Look at every page, one after the other."""
-    every = (file.relative_to(site).as_posix().removesuffix("index.html") for file in site.rglob("index.html"))
-    paths = options.page or sorted(every)
+    paths = options.page or [path for path in paths_of(site) if not path.endswith(".html")]
     best: dict[str, dict[str, Any]] = {}
     with serve(site) as address:
         for path in paths:

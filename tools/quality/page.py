@@ -7,6 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from tools.code_links.extension import LINKER, Linker, find_lines
+from tools.guarantees import count_guarantees
 from tools.nav import ROOT, read_nav
 from tools.quality.results import load
 from tools.snippets import Kind, Project
@@ -18,11 +19,9 @@ if TYPE_CHECKING:
     from tools.quality.results import Row
     from tools.snippets import Proof
 
-__all__ = ["count_blocks", "count_guarantees", "count_links", "fill"]
+__all__ = ["count_blocks", "count_links", "fill"]
 
 _MARKER = re.compile(r"^<!-- quality: (?P<part>blocks|counts|results) -->$", re.MULTILINE)
-_GUARANTEE = re.compile(r"^\*\*(?P<id>[A-Z]+\d+)\. .*\{ #(?P=id) \}$", re.MULTILINE)
-_PROOF = re.compile(r"\[`(test_\w+)`\]\(([^)]+)\)")
 
 
 def fill(text: str) -> str:
@@ -67,12 +66,6 @@ def count_links(proofs: Iterable[Proof], linker: Linker) -> int:
                     linked[place.file] = Counter(name.line for name in names if linker.identifier_of(name))
                 total += linked[place.file][place.line]
     return total
-
-
-def count_guarantees() -> tuple[int, int]:
-    """Count the guarantees, and the tests that prove them."""
-    text = (ROOT / "docs" / "project" / "guarantees.md").read_text()
-    return len(_GUARANTEE.findall(text)), len(set(_PROOF.findall(text)))
 
 
 def _show_blocks(proofs: Sequence[Proof]) -> Iterator[str]:

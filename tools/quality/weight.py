@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tools.browser import open_browser, serve
+from tools.published import paths_of
 from tools.quality.results import Row
 from tools.screens import SIZES
 
@@ -64,7 +65,7 @@ class Scale:
 
 def measure(site: Path) -> list[Row]:
     """Visit every page."""
-    paths = sorted(file.relative_to(site).as_posix().removesuffix("index.html") for file in site.rglob("*.html"))
+    paths = paths_of(site)
     totals: dict[str, int] = {}
     shift = 0.0
     with serve(site) as address, open_browser() as browser:
