@@ -148,11 +148,11 @@ def test_colours_can_be_chosen(page: Page, address: str) -> None:
     page.emulate_media(color_scheme="dark")
     page.goto(address)
     assert body.get_attribute("data-md-color-scheme") == "slate"
-    page.locator("form[data-md-component=palette] label:visible").click()
+    page.locator("form[data-md-component=rf-palette] label:visible").click()
     assert body.get_attribute("data-md-color-scheme") == "default"
     page.goto(address + "async/caching/")
     assert body.get_attribute("data-md-color-scheme") == "default"
-    page.locator("form[data-md-component=palette] label:visible").click()
+    page.locator("form[data-md-component=rf-palette] label:visible").click()
     assert body.get_attribute("data-md-color-scheme") == "slate"
 
 

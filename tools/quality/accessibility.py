@@ -47,7 +47,7 @@ _RUN = """async ([only, without]) => {
 
 
 def _prepare(tab: Page) -> None:
-    tab.wait_for_selector("html.js")
+    tab.wait_for_function("window.component$")  # the theme's script has run
     tab.add_style_tag(content=_STILL)
     tab.evaluate(AXE)
 

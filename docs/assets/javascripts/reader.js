@@ -40,10 +40,8 @@ for (const [enter, leave] of [["pointerover", "pointerout"], ["focusin", "focuso
 // A table or a block of code that is wider than the page can be scrolled by key. The theme makes landmarks without a
 // name: a bar of code is none, and a section of the navigation with a page of its own is called as that is.
 const sizes = new ResizeObserver((entries) => {
-  for (const { target } of entries) {
-    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0
-    else target.removeAttribute("tabindex")
-  }
+  const wide = entries.map(({ target }) => target.scrollWidth > target.clientWidth) // all, before anything changes
+  entries.forEach(({ target }, i) => (wide[i] ? (target.tabIndex = 0) : target.removeAttribute("tabindex")))
 })
 
 function care() {
