@@ -43,6 +43,10 @@ if TYPE_CHECKING:
 __all__ = ["Guide", "write"]
 
 ROOT = Path(__file__).resolve().parent.parent
+_CODE = re.compile(
+    r"^ *(?P<fence>```+|~~~+).*?^ *(?P=fence) *$|(?P<mark>`+)(?!`)(?:(?!\n\n).)+?(?<!`)(?P=mark)(?!`)",
+    re.MULTILINE | re.DOTALL,
+)
 _CROSS_REFERENCE = re.compile(r"\[((?:[^\]\[]|\[[^\]]*\])+)\]\[([\w.]*)\]")
 _LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)\s]+)\)")
 _ATTRIBUTES = re.compile(r" *\{ *[#.:][^}\n]*\} *$", re.MULTILINE)
@@ -119,8 +123,10 @@ class Guide:
         text = "\n".join(self._snippets.run(fill(text).splitlines()))
         text = re.sub(r"\n\n( *```)$", r"\n\1", text, flags=re.MULTILINE)
         text = DIRECTIVE.sub(self._describe, f"{text}\n")
-        text = _ATTRIBUTES.sub("", _CROSS_REFERENCE.sub(r"\1", text))
-        return _LINK.sub(lambda link: f"]({self._absolute(folder, link[1])})", text).strip() + "\n"
+        code = iter([match[0] for match in _CODE.finditer(text)])  # is left as it is
+        text = _ATTRIBUTES.sub("", _CROSS_REFERENCE.sub(r"\1", _CODE.sub("\0", text)))
+        text = _LINK.sub(lambda link: f"]({self._absolute(folder, link[1])})", text)
+        return re.sub("\0", lambda _: next(code), text).strip() + "\n"
 
     def _absolute(self, folder: PurePosixPath, link: str) -> str:
         """Make a link from a file of this folder one to an address."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html import unescape
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
@@ -53,6 +54,14 @@ def test_the_markdown_stands_by_itself(site: Path) -> None:
         assert not re.search(r"\]\((?!https?:|#|mailto:)", prose), page.folder
     entry = (site / "reference" / "cache" / "index.md").read_text()
     assert "### remember\n\n```text\nremember(key: str" in entry
+
+
+def test_code_of_the_markdown_is_left_alone() -> None:
+    """What looks like a link, a reference or an attribute in code is none."""
+    code = "```python\nrows[0][1](x)  # { #a }\n```"
+    text = f"A [`link`](jobs.md), a [`Cache`][rustforge.cache] and `rows[0][1](x)`.\n\n{code}"
+    expected = text.replace("jobs.md", f"{Guide().url}async/jobs/").replace("[`Cache`][rustforge.cache]", "`Cache`")
+    assert Guide()._expand(text, PurePosixPath("async")) == expected + "\n"
 
 
 def test_links_of_the_markdown_exist(site: Path) -> None:

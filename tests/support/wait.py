@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _STEP = 0.002
 
 
-async def wait_until(predicate: Callable[[], Awaitable[Any] | Any], timeout: float = 5.0) -> None:  # noqa: ASYNC109
+async def wait_until(predicate: Callable[[], Awaitable[Any] | Any], timeout: float = 20.0) -> None:  # noqa: ASYNC109
     """Ask over and over until the predicate, which may be async, holds; fail after `timeout` seconds."""
     async with asyncio.timeout(timeout):
         while True:

@@ -50,7 +50,7 @@ EXPLAINED: dict[str, str] = {
     r"link MkDocs \S* \S*index\.md": "The button that copies a page is in MkDocs' template only.",
     r"search MkDocs   Rustforge for Python": "MkDocs finds the home page by its heading,",
     r"search Zensical   Home": "Zensical by its name in the navigation.",
-    r"use MkDocs \S* \S+/#([\w-]+|rustforge[a-z.]*)": "Above a place where a name is used MkDocs names the page's heading,",
+    r"use MkDocs \S* \S+/#([\w-]+|rustforge[a-z.]+)": "Where a name is used MkDocs names the page's heading,",
     r"use Zensical \S* \S+/": "Zensical the page.",
 }
 """For a pattern that the text of a difference matches in whole, why the two differ."""

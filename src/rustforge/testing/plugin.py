@@ -139,8 +139,8 @@ def rustforge_redis_url(pytestconfig: pytest.Config) -> str:
     return _chosen(pytestconfig, "redis")
 
 
-@pytest.fixture(scope="session")
-def _rustforge_databases(
+@pytest.fixture(scope="session", name="rustforge_databases")
+def _databases(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Generator[DatabasesOfRun]:
     from rustforge.testing.databases import DatabasesOfRun  # noqa: PLC0415 - see above
@@ -153,9 +153,9 @@ def _rustforge_databases(
 
 
 @pytest.fixture
-def rustforge_database(_rustforge_databases: DatabasesOfRun, rustforge_make_tables: TableMaker) -> DatabaseOfRun:
+def rustforge_database(rustforge_databases: DatabasesOfRun, rustforge_make_tables: TableMaker) -> DatabaseOfRun:
     """Give the database of this process, with its tables; it is removed at the end of the run."""
-    return _rustforge_databases.of(rustforge_make_tables)
+    return rustforge_databases.of(rustforge_make_tables)
 
 
 @pytest.fixture
