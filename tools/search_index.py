@@ -14,7 +14,7 @@ from pathlib import Path
 __all__ = ["write"]
 
 WORKER = Path(__file__).with_name("search_worker.js")
-_LINKS = re.compile(r"<p>Source</p>|(?:Referenced|Used) by \d+ sections?\b.*", re.DOTALL)
+_LINKS = re.compile(r"<p>Source</p>|Used in \d+ sections?\b.*", re.DOTALL)
 _CODE = re.compile(r"<pre>(.*?)</pre>", re.DOTALL)
 _NOTES = ("", "Output", "Request", "Response")
 """What stands above blocks of code, and says nothing of them."""

@@ -140,9 +140,7 @@ def rustforge_redis_url(pytestconfig: pytest.Config) -> str:
 
 
 @pytest.fixture(scope="session", name="rustforge_databases")
-def _databases(
-    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[DatabasesOfRun]:
+def _databases(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Generator[DatabasesOfRun]:
     from rustforge.testing.databases import DatabasesOfRun  # noqa: PLC0415 - see above
 
     process: str = getattr(pytestconfig, "workerinput", {}).get("workerid", "main")
