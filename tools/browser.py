@@ -72,7 +72,7 @@ class _Handler(SimpleHTTPRequestHandler):
         self.send_header("Cache-Control", "max-age=600")
         self.send_header("Vary", "Accept-Encoding")
         self.end_headers()
-        size = 200 if self.pace and kind.startswith("text/html") else len(body)
+        size = 200 if self.pace and kind.startswith("text/html") else max(len(body), 1)
         for begin in range(0, len(body), size):
             self.wfile.write(body[begin : begin + size])
             time.sleep(self.pace)
