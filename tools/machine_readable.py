@@ -122,7 +122,7 @@ class Guide:
         """Put snippets and reference entries where the page names them, and make links absolute."""
         text = "\n".join(self._snippets.run(fill(text).splitlines()))
         text = re.sub(r"\n\n( *```)$", r"\n\1", text, flags=re.MULTILINE)
-        text = DIRECTIVE.sub(self._describe, f"{text}\n")
+        text = DIRECTIVE.sub(self._describe, text)
         code = iter([match[0] for match in _CODE.finditer(text)])  # is left as it is
         text = _ATTRIBUTES.sub("", _CROSS_REFERENCE.sub(r"\1", _CODE.sub("\0", text)))
         text = _LINK.sub(lambda link: f"]({self._absolute(folder, link[1])})", text)

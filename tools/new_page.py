@@ -92,7 +92,7 @@ def _check_module(module: str, root: Path) -> None:
         msg = f"a reference is named after its module, with hyphens for dots, and there is no {module}"
         raise PageError(msg)
     for page in sorted((root / "docs" / "reference").glob("*.md")):
-        if any(shown["path"] == module for shown in DIRECTIVE.finditer(f"{page.read_text()}\n")):
+        if any(shown["path"] == module for shown in DIRECTIVE.finditer(page.read_text())):
             msg = f"{page.relative_to(root)} shows {module} already"
             raise PageError(msg)
 

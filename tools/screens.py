@@ -25,6 +25,11 @@ def use_scheme(tab: Page, scheme: Scheme) -> None:
     tab.wait_for_selector(f"body[data-md-color-scheme={'slate' if scheme == 'dark' else 'default'}]")
 
 
+def wait_for_script(tab: Page) -> None:
+    """Wait until the theme's script has run, and answers keys."""
+    tab.wait_for_function("window.component$")
+
+
 def main() -> None:
     """Take the pictures that the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tools.screens", description=__doc__)

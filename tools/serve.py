@@ -144,7 +144,7 @@ class Preview:
         from tools.code_links.extension import LINKER  # noqa: PLC0415
         from tools.code_links.reference import DIRECTIVE  # noqa: PLC0415
 
-        found = (LINKER.reference.find(one["path"]) for one in DIRECTIVE.finditer(f"{page.content_string}\n"))
+        found = (LINKER.reference.find(one["path"]) for one in DIRECTIVE.finditer(page.content_string))
         return any(one is not None and one.filepath == path for one in found)
 
     def _forget_code(self) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tools.quality import accessibility
-from tools.screens import SIZES
+from tools.screens import SIZES, wait_for_script
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -60,7 +60,7 @@ def test_tab_reaches_what_can_be_used(page: Page, address: str) -> None:
 def test_the_search_is_used_by_key(page: Page, address: str) -> None:
     """A slash opens the search, arrows and Enter choose, Escape closes it."""
     page.goto(address)
-    page.wait_for_selector("html.js")
+    wait_for_script(page)
     page.keyboard.press("/")
     page.wait_for_function("document.activeElement.matches('.md-search__input')")
     page.keyboard.type("remember")

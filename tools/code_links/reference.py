@@ -24,7 +24,9 @@ Stamps: TypeAlias = dict[str, int]
 BASES = {"docs/includes/libraries.inv": "https:/", "docs/includes/python.inv": "https://docs.python.org/3"}
 """The vendored inventories, as in mkdocs.yml, and what their addresses begin with."""
 
-DIRECTIVE = re.compile(r"^(?P<level>#*) *::: (?P<path>[\w.]+)\n(?P<options>(?:    .*\n|\n(?=    ))*)", re.MULTILINE)
+DIRECTIVE = re.compile(
+    r"^(?P<level>#*) *::: (?P<path>[\w.]+)$\n?(?P<options>(?:    .*(?:\n|\Z)|\n(?=    ))*)", re.MULTILINE
+)
 """How a page asks for an entry."""
 
 _HERE = Path(__file__).parent

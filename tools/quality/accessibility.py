@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tools.browser import open_browser, serve
 from tools.published import paths_of
 from tools.quality.results import Row
-from tools.screens import SCHEMES, SIZES, use_scheme
+from tools.screens import SCHEMES, SIZES, use_scheme, wait_for_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +47,7 @@ _RUN = """async ([only, without]) => {
 
 
 def _prepare(tab: Page) -> None:
-    tab.wait_for_function("window.component$")  # the theme's script has run
+    wait_for_script(tab)
     tab.add_style_tag(content=_STILL)
     tab.evaluate(AXE)
 
