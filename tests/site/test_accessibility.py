@@ -67,6 +67,7 @@ def test_the_search_is_used_by_key(page: Page, address: str) -> None:
     page.locator(".md-search-result__link").first.wait_for()
     page.keyboard.press("Escape")
     page.wait_for_function("!document.getElementById('__search').checked")
+    page.evaluate("new Promise((resolve) => setTimeout(resolve, 10))")  # the theme's timer for the focus is 1 ms
     page.keyboard.press("/")
     page.wait_for_function("document.getElementById('__search').checked")
     page.keyboard.press("ArrowDown")
